@@ -1,0 +1,1 @@
+ALTER TABLE {name} ADD PRIMARY KEY ({key})

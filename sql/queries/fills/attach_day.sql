@@ -1,0 +1,1 @@
+ALTER TABLE fills ATTACH PARTITION {day} FOR VALUES FROM ({start}) TO ({end})

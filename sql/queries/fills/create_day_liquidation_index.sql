@@ -1,0 +1,1 @@
+CREATE INDEX ON {new_day} (time) WHERE liquidation IS NOT NULL

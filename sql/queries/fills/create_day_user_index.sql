@@ -1,0 +1,1 @@
+CREATE INDEX ON {new_day} (user_address, time)

@@ -1,0 +1,1 @@
+ALTER TABLE {new_day} RENAME TO {name}

@@ -1,0 +1,1 @@
+SELECT built_from, row_count FROM profile_state

@@ -1,0 +1,1 @@
+"""The simulated exchange: its files against the plain rules of the real one."""

@@ -1,0 +1,99 @@
+"""Every error Vigil raises on purpose, named after the fact and carrying its values."""
+
+from collections.abc import Sequence
+
+
+class VigilError(Exception):
+    """Something Vigil expected was not so; the message says what, and where."""
+
+
+class ObjectMissing(VigilError):
+    """The store holds nothing under this key."""
+
+    def __init__(self, key: str, root: str) -> None:
+        self.key = key
+        super().__init__(f"expected an object at {key!r} in {root}, found none")
+
+
+class UnreadableObject(VigilError):
+    """The bytes of a source object could not be proved whole; nothing of it was kept."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        self.key = key
+        self.reason = reason
+        super().__init__(f"{key}: {reason}; nothing of this object was kept")
+
+
+class LakeIncomplete(VigilError):
+    """The lake lacks what a later stage needs."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+
+
+class RowOutsideItsDay(VigilError):
+    """A row was about to be loaded under a day that its own `time` does not belong to."""
+
+    def __init__(self, day: str, row: str) -> None:
+        super().__init__(f"a row meant for {day} has a `time` outside that UTC day: {row}")
+
+
+class ContradictingFills(VigilError):
+    """Two fills of one key disagree about what happened; neither was chosen."""
+
+    def __init__(self, day: str, key: tuple[object, ...]) -> None:
+        super().__init__(
+            f"fills of {day} with the same (time, user_address, coin, oid, tid) = {key} "
+            "differ in price, size, side, position, PnL or fee; the day was left as it was"
+        )
+
+
+class NotLoaded(VigilError):
+    """An aggregate was asked for a day whose fills are not in the warehouse."""
+
+    def __init__(self, relation: str, day: str) -> None:
+        super().__init__(
+            f"{relation} of {day} needs the fills of that day, which are not loaded: "
+            f"materialize `fills` for {day} first"
+        )
+
+
+class MigrationChanged(VigilError):
+    """A migration that is already applied no longer has the text it had then."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"migration {name} is applied, but its text has changed since; "
+            "restore the file and put the change into a new migration"
+        )
+
+
+class BackendChanged(VigilError):
+    """The database was installed for another backend than the one asked for now."""
+
+    def __init__(self, installed: str, asked: str) -> None:
+        super().__init__(f"this database was installed as {installed!r}, not as {asked!r}")
+
+
+class ServerNotRunning(VigilError):
+    """The embedded Postgres is not accepting connections."""
+
+
+class ServerFailed(VigilError):
+    """The embedded Postgres could not be started or stopped."""
+
+
+class InvalidSetting(VigilError):
+    """An environment variable holds something Vigil cannot use."""
+
+    def __init__(self, name: str, value: str, expected: str) -> None:
+        super().__init__(f"{name}={value!r}: expected {expected}")
+
+
+class PartitionsFailed(VigilError):
+    """Some partitions of a backfill could not be built."""
+
+    def __init__(self, failed: Sequence[tuple[str, str]]) -> None:
+        self.failed = failed
+        lines = "\n".join(f"  {asset} {day}" for asset, day in failed)
+        super().__init__(f"{len(failed)} partitions failed:\n{lines}")

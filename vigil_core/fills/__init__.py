@@ -1,0 +1,1 @@
+"""What a fill is, and how the exchange's node writes it."""

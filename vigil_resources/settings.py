@@ -1,0 +1,78 @@
+"""Environment → Settings. The only reader of `os.environ`; `.env` beside the project counts too."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from dotenv import dotenv_values
+
+from vigil_core.errors import InvalidSetting
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where Vigil's data come from and go to. `.env.example` lists the variables."""
+
+    data_dir: Path
+    """All local state."""
+    node_data: str
+    """Root of the node's bucket: `s3://…`, or a directory of the same layout."""
+    lake: str
+    """Root of the Parquet lake: likewise."""
+    database_url: str | None
+    """Postgres; None is the embedded one under `data_dir`."""
+    dagster_pg_url: str | None
+    """Dagster's storage; None is the embedded Postgres."""
+    dagster_home: Path
+    postgres_bin: Path | None
+    """Another folder with `initdb`, `pg_ctl` and `postgres`."""
+    s3: Mapping[str, str]
+    """Region, endpoint and credentials, for obstore. Never logged."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the process's environment, and below it the project's `.env`."""
+        if environment is None:
+            dotenv = dotenv_values(PROJECT_ROOT / ".env")
+            environment = {k: v for k, v in dotenv.items() if v is not None} | dict(os.environ)
+        given = {name: value for name, value in environment.items() if value.strip()}
+        data_dir = _path(given.get("VIGIL_DATA_DIR", "data"))
+        return cls(
+            data_dir=data_dir,
+            node_data=_root(given.get("VIGIL_NODE_DATA", "s3://hl-mainnet-node-data")),
+            lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
+            database_url=_postgres(given, "DATABASE_URL"),
+            dagster_pg_url=_postgres(given, "DAGSTER_PG_URL"),
+            dagster_home=_path(given.get("DAGSTER_HOME", "dagster_home")),
+            postgres_bin=_path(given["VIGIL_PG_BIN"]) if "VIGIL_PG_BIN" in given else None,
+            s3={
+                "aws_access_key_id": given.get("AWS_ACCESS_KEY_ID", ""),
+                "aws_secret_access_key": given.get("AWS_SECRET_ACCESS_KEY", ""),
+                "aws_session_token": given.get("AWS_SESSION_TOKEN", ""),
+                # The node's bucket lies in Tokyo.
+                "aws_region": given.get("AWS_REGION", "ap-northeast-1"),
+                "aws_endpoint_url": given.get("AWS_ENDPOINT_URL", ""),
+            },
+        )
+
+
+def _path(text: str) -> Path:
+    return (PROJECT_ROOT / Path(text).expanduser()).resolve()
+
+
+def _root(text: str) -> str:
+    if text.startswith("s3://"):
+        return text.rstrip("/")
+    # A relative directory counts from where the user stands: that is what he types.
+    return str(Path(text).expanduser().resolve())
+
+
+def _postgres(given: Mapping[str, str], name: str) -> str | None:
+    value = given.get(name)
+    if value is not None and not value.startswith(("postgresql://", "postgres://", "postgresql+")):
+        raise InvalidSetting(name, value.split("@")[-1], "postgresql://user:password@host/database")
+    return value

@@ -1,0 +1,132 @@
+"""Objects under keys, in an S3 bucket or in a directory of the same layout."""
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
+from obstore.store import LocalStore, S3Store
+
+from vigil_core.errors import ObjectMissing, UnreadableObject
+
+_ATTEMPTS = 6
+_CHUNK_BYTES = 4 << 20
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Listed:
+    """An object as a listing shows it. `etag` is without quotes."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class Store:
+    """Bytes under keys. A key is a relative path with forward slashes.
+
+    Args:
+        root: `s3://bucket/prefix`, or a directory, which need not exist yet.
+        s3: Region, endpoint and credentials, where the root is a bucket.
+        sleep: Between attempts; seconds.
+    """
+
+    def __init__(
+        self, root: str, s3: Mapping[str, str] | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.root = root
+        self._sleep = sleep
+        if root.startswith("s3://"):
+            config = {name: value for name, value in (s3 or {}).items() if value}
+            if config.get("aws_endpoint_url", "").startswith("http://"):
+                config["allow_http"] = "true"
+            # The exchange's buckets let the reader pay; without the header they answer 403.
+            self._store: S3Store | LocalStore = S3Store.from_url(
+                root,
+                config=config,  # type: ignore[arg-type]
+                request_payer=True,
+                client_options={"read_timeout": "20s", "timeout": "15m"},
+            )
+        else:
+            Path(root).mkdir(parents=True, exist_ok=True)
+            self._store = LocalStore(root)
+
+    def list(self, prefix: str) -> list[Listed]:
+        """All objects under a prefix that ends at a slash, in the order of their keys."""
+        found: list[Listed] = []
+        for page in obstore.list(self._store, prefix=prefix.rstrip("/") + "/"):
+            found.extend(
+                Listed(meta["path"], meta["size"], (meta["e_tag"] or "").strip('"'))
+                for meta in page
+            )
+        return sorted(found)
+
+    def read(self, key: str) -> bytes:
+        """Raises `ObjectMissing`."""
+        try:
+            return bytes(obstore.get(self._store, key).bytes())
+        except (NotFoundError, FileNotFoundError):
+            raise ObjectMissing(key, self.root) from None
+
+    def write(self, key: str, content: bytes | Path) -> None:
+        """Readers see the old object or the new one, never a part of it."""
+        obstore.put(self._store, key, content)
+
+    def delete(self, key: str) -> None:
+        """Does nothing where there is no such object."""
+        try:
+            obstore.delete(self._store, key)
+        except (NotFoundError, FileNotFoundError):
+            return
+
+    def download(self, listed: Listed, target: Path) -> None:
+        """Bring an object here, proved: its listed size, and its MD5 where the ETag is one.
+
+        No client notices a body that was shortened or altered on its way, so each try is
+        proved, and a failed one repeated with growing pauses.
+
+        Raises:
+            ObjectMissing: It is gone since it was listed.
+            UnreadableObject: No try brought the listed bytes; says what each found.
+        """
+        reasons: list[str] = []
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._sleep(0.25 * 2**attempt)
+            try:
+                size, md5 = self._download_once(listed.key, target)
+            except (NotFoundError, FileNotFoundError):
+                raise ObjectMissing(listed.key, self.root) from None
+            except PermissionDeniedError as error:
+                raise UnreadableObject(listed.key, f"access denied: {error}") from None
+            except BaseError as error:
+                reasons.append(f"{type(error).__name__}: {error}")
+                continue
+            if size != listed.size:
+                reasons.append(f"{size} bytes came, {listed.size} are listed")
+            elif _MD5.fullmatch(listed.etag) and md5 != listed.etag:
+                reasons.append(f"MD5 {md5} came, {listed.etag} is listed")
+            else:
+                return
+        raise UnreadableObject(listed.key, "; ".join(dict.fromkeys(reasons)))
+
+    def _download_once(self, key: str, target: Path) -> tuple[int, str]:
+        md5 = hashlib.md5(usedforsecurity=False)
+        size = 0
+        with target.open("wb") as file:
+            for chunk in obstore.get(self._store, key).stream(min_chunk_size=_CHUNK_BYTES):
+                md5.update(chunk)
+                size += file.write(chunk)
+        return size, md5.hexdigest()
+
+
+def read_chunks(path: Path) -> Iterator[bytes]:
+    """A file in pieces of a few megabytes."""
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,266 @@
+"""The warehouse: fills by the day, what is derived from a day, and the traders' profiles.
+
+Every method may be repeated and interrupted: a day is replaced in one transaction, and what
+was built from older content is known to be stale.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from vigil_core.calendar import DAY_MS, day_of, day_start_ms
+from vigil_core.errors import ContradictingFills, NotLoaded, RowOutsideItsDay
+from vigil_core.fills.schema import MONEY, WAREHOUSE_COLUMNS
+from vigil_resources import schema_installer
+from vigil_resources.lake import DayOfLake, Lake, LedgerEntry
+from vigil_resources.statements import models, query, template
+
+CLASSIFIED_BY = "seed_100k"
+"""Rule set of `trader_profiles.trader_type`."""
+
+FOREVER = 2**62
+"""Later than any day: profiles over all that is loaded."""
+
+_COPY_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedDay:
+    """What a load left in the warehouse."""
+
+    rows: int
+    repeated: int
+    """Fills delivered more than once, kept once."""
+    rejected: int
+    """Quarantined lines of the day's own objects."""
+    changed: bool
+    """False: the day was there already with this content."""
+
+
+class Warehouse:
+    """Postgres with Vigil's schema. Connects at each call, so that an object may be kept."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def connect(self, *, read_only: bool = False) -> psycopg.Connection:
+        """A connection for one unit of work; UTC, `compat` behind `public`."""
+        options = "-c timezone=UTC -c search_path=public,compat"
+        if read_only:
+            options += " -c default_transaction_read_only=on"
+        return psycopg.connect(self._url, options=options, application_name="vigil")
+
+    def install(self) -> list[str]:
+        """Install or upgrade the schema; gives the names of what was applied."""
+        with self.connect() as connection:
+            return schema_installer.install(connection)
+
+    def rows(self, statement: str, values: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run one of `sql/queries` read-only and give all its rows."""
+        with self.connect(read_only=True) as connection:
+            return connection.execute(query(statement), values).fetchall()
+
+    # --- fills ---------------------------------------------------------------------------
+
+    def loaded_version(self, day: date) -> str | None:
+        """The lake's version of a day that is loaded, or None."""
+        found = self.rows("fills/day_state", {"day": day_start_ms(day)})
+        return found[0][1] if found else None
+
+    def load_day(
+        self, lake: Lake, content: DayOfLake, *, source: str, missing_hours: list[int]
+    ) -> LoadedDay:
+        """Replace one UTC day of `fills` by what the lake holds, in one transaction.
+
+        The day's table is built beside the partition and swapped in at the end, so that
+        readers wait for the swap alone.
+
+        Raises:
+            RowOutsideItsDay: The lake's day holds a row of another.
+            ContradictingFills: Two rows of one key disagree about what happened.
+        """
+        day = content.day
+        start = day_start_ms(day)
+        new_day, name = _day_table(day, "_new"), _day_table(day)
+        with self.connect() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [1, start // DAY_MS])
+            before = connection.execute(query("fills/day_state"), {"day": start}).fetchone()
+            connection.execute(template("fills/drop_day", day=new_day))
+            bounds = {"start": start, "end": start + DAY_MS}
+            connection.execute(template("fills/create_day", new_day=new_day, **bounds))
+            try:
+                copied = sum(
+                    _copy(connection, new_day, lake.read_part(part)) for part in content.parts
+                )
+            except psycopg.errors.CheckViolation as error:
+                raise RowOutsideItsDay(str(day), str(error.diag.message_detail)) from None
+            repeated = _make_key(connection, new_day, day)
+            connection.execute(template("fills/create_day_user_index", new_day=new_day))
+            connection.execute(template("fills/create_day_liquidation_index", new_day=new_day))
+            connection.execute(template("fills/drop_day", day=name))
+            renamed = sql.Identifier(_day_name(day))
+            connection.execute(template("fills/rename_day", new_day=new_day, name=renamed))
+            connection.execute(template("fills/attach_day", day=name, **bounds))
+            connection.execute(template("fills/drop_day_check", day=name))
+            state = {
+                "day": start,
+                "source": source,
+                "content_version": content.version,
+                "row_count": copied - repeated,
+                "repeated_count": repeated,
+                "missing_hours": missing_hours,
+            }
+            connection.execute(query("fills/save_day_state"), state)
+            rejected = _record_objects(connection, lake, content)
+        changed = before is None or before[1] != content.version
+        return LoadedDay(
+            rows=copied - repeated, repeated=repeated, rejected=rejected, changed=changed
+        )
+
+    # --- aggregates ----------------------------------------------------------------------
+
+    def current_days(self, relation: str) -> set[date]:
+        """The days whose build of a derived relation is of the fills loaded now."""
+        return {day_of(ms) for (ms,) in self.rows("aggregates/current_days", {"relation": relation})}
+
+    def build_day(self, relation: str, day: date) -> int:
+        """Rebuild one UTC day of a derived relation; gives the number of rows.
+
+        Raises:
+            NotLoaded: The day's fills are not in the warehouse.
+        """
+        start = day_start_ms(day)
+        model = models()[relation]
+        name = sql.Identifier(relation)
+        with self.connect() as connection, connection.transaction():
+            locked = connection.execute(query("aggregates/lock_day"), {"day": start}).fetchone()
+            if locked is None:
+                raise NotLoaded(relation, str(day))
+            connection.execute(template("aggregates/delete_day", name=name, day=start))
+            body = sql.SQL(model.text)  # type: ignore[arg-type]
+            inserted = connection.execute(
+                template("aggregates/insert_day", name=name, day=start, body=body)
+            ).rowcount
+            connection.execute(
+                query("aggregates/save_state"),
+                {
+                    "relation": relation,
+                    "day": start,
+                    "generation": locked[0],
+                    "row_count": inserted,
+                },
+            )
+        return inserted
+
+    # --- profiles ------------------------------------------------------------------------
+
+    def profiles_are_current(self) -> bool:
+        """Whether `trader_profiles` was computed from the aggregates and rules of now."""
+        state = self.rows("profiles/state")
+        return bool(state) and state[0][0] == self.rows("profiles/fingerprint")[0][0]
+
+    def publish_profiles(self) -> int:
+        """Recompute `trader_profiles`; gives the number of traders.
+
+        Rows that come out as they were are left alone. Readers see the old set or the new.
+        """
+        with self.connect() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [2, 0])
+            # One snapshot for all of it: a day built meanwhile is not in the fingerprint.
+            row = connection.execute(query("profiles/fingerprint")).fetchone()
+            built_from = row[0] if row else ""
+            parameters = {"before": FOREVER, "rule_set": CLASSIFIED_BY}
+            count = connection.execute(query("profiles/compute"), parameters).rowcount
+            connection.execute(query("profiles/delete_gone"))
+            connection.execute(query("profiles/upsert_changed"))
+            state = {"built_from": built_from, "row_count": count}
+            connection.execute(query("profiles/save_state"), state)
+        return count
+
+
+def _day_name(day: date) -> str:
+    return f"d{day:%Y%m%d}"
+
+
+def _day_table(day: date, suffix: str = "") -> sql.Identifier:
+    return sql.Identifier("fill_days", _day_name(day) + suffix)
+
+
+def _copy(connection: psycopg.Connection, table: sql.Identifier, fills: pl.DataFrame) -> int:
+    columns = sql.SQL(", ").join(map(sql.Identifier, WAREHOUSE_COLUMNS))
+    statement = template("fills/copy_day", new_day=table, columns=columns)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for rows in fills.select(WAREHOUSE_COLUMNS).iter_slices(_COPY_ROWS):
+            # The shortest text of each number: 0.135, not the lake's 0.135000000000.
+            shortest = pl.selectors.by_dtype(MONEY).cast(pl.String)
+            shortest = shortest.str.strip_chars_end("0").str.strip_chars_end(".")
+            text = rows.with_columns(shortest).write_csv(
+                include_header=False, null_value="\\N", quote_style="non_numeric"
+            )
+            copy.write(text)
+    return fills.height
+
+
+def _make_key(connection: psycopg.Connection, new_day: sql.Identifier, day: date) -> int:
+    """Prove the key unique, and give the number of repeated fills that were left out."""
+    create = template("fills/create_day_key", new_day=new_day)
+    try:
+        with connection.transaction():
+            connection.execute(create)
+    except psycopg.errors.UniqueViolation:
+        found = connection.execute(
+            template("fills/contradicting_fills", new_day=new_day)
+        ).fetchone()
+        if found is not None:
+            raise ContradictingFills(str(day), found) from None
+        repeated = connection.execute(template("fills/delete_repeats", new_day=new_day)).rowcount
+        connection.execute(create)
+        return repeated
+    return 0
+
+
+def _record_objects(connection: psycopg.Connection, lake: Lake, content: DayOfLake) -> int:
+    """Keep what the day's objects gave and what was rejected of them; gives the latter."""
+    start = day_start_ms(content.day)
+    before = connection.execute(query("fills/delete_day_parts"), {"day": start}).fetchall()
+    for part in content.parts:
+        values = {"day": start, "row_count": part.rows, "sha256": part.sha256}
+        connection.execute(
+            query("fills/insert_day_part"), values | {"file_id": _file_id_of(part.path)}
+        )
+    for entry in content.entries.values():
+        connection.execute(query("fills/save_load_progress"), _progress(entry))
+        _record_rejections(connection, lake, entry)
+    gone = {file_id for (file_id,) in before} - content.entries.keys()
+    connection.execute(query("fills/delete_load_progress"), {"file_ids": sorted(gone)})
+    own = f"{content.day:%Y%m%d}/"
+    return sum(e.rejected for e in content.entries.values() if e.file_id.startswith(own))
+
+
+def _record_rejections(connection: psycopg.Connection, lake: Lake, entry: LedgerEntry) -> None:
+    connection.execute(query("fills/delete_quarantined"), {"file_id": entry.file_id})
+    if entry.rejected:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                query("fills/insert_quarantined"), lake.rejections(entry.file_id)
+            )
+
+
+def _progress(entry: LedgerEntry) -> dict[str, Any]:
+    digests = "".join(part.sha256 for part in entry.parts)
+    return {
+        "file_id": entry.file_id,
+        "source": entry.source,
+        "etag": entry.etag,
+        "content_sha": hashlib.sha256(digests.encode()).hexdigest(),
+        "rows_rejected": entry.rejected,
+    }
+
+
+def _file_id_of(path: str) -> str:
+    return path.rsplit("/", 1)[1].removesuffix(".parquet").replace("-", "/")

@@ -1,0 +1,1 @@
+"""A simulated exchange: a whole small world of trades from one seed."""

@@ -1,0 +1,60 @@
+"""How large a world is, and which one: the same spec always gives the same bytes."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+
+from vigil_sandbox.prices import DAY_MS
+
+FORMAT_VERSION = 1
+"""Raised whenever the same spec gives other bytes, so that old worlds are not reused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldSpec:
+    """One world."""
+
+    seed: int
+    first_day: date
+    day_count: int
+    """At least 2: the crash lies on the afternoon of the middle day."""
+
+    crowd_count: int
+    """Private traders without skill."""
+
+    crowd_orders_per_day: int
+    market_maker_count: int
+    """At least 2."""
+
+    planted_each: int
+    """Accounts per other behaviour; a copy pair counts as one."""
+
+    directional_notional_usd: int
+    """Position of a skilled or lucky trader; sized to earn six figures in the given days."""
+
+    orders_per_session: int
+    """Orders in which such a position is built up, and again closed."""
+
+    twap_notional_usd: int
+    twap_slice_count: int
+    copy_orders_per_day: int
+
+    @property
+    def start_ms(self) -> int:
+        midnight = datetime(
+            self.first_day.year, self.first_day.month, self.first_day.day, tzinfo=UTC
+        )
+        return int(midnight.timestamp()) * 1000
+
+    @property
+    def end_ms(self) -> int:
+        return self.start_ms + self.day_count * DAY_MS
+
+    def as_json(self) -> dict[str, object]:
+        return {**asdict(self), "first_day": self.first_day.isoformat()}
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the spec and the format version."""
+        content = {"format_version": FORMAT_VERSION, "spec": self.as_json()}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
