@@ -61,14 +61,14 @@ class Settings:
 
 
 def _path(text: str) -> Path:
+    """A relative path counts from the project's folder, wherever the process was started."""
     return (PROJECT_ROOT / Path(text).expanduser()).resolve()
 
 
 def _root(text: str) -> str:
     if text.startswith("s3://"):
         return text.rstrip("/")
-    # A relative directory counts from where the user stands: that is what he types.
-    return str(Path(text).expanduser().resolve())
+    return str(_path(text))
 
 
 def _postgres(given: Mapping[str, str], name: str) -> str | None:

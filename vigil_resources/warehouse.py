@@ -128,6 +128,10 @@ class Warehouse:
         """The days whose build of a derived relation is of the fills loaded now."""
         return {day_of(ms) for (ms,) in self.rows("aggregates/current_days", {"relation": relation})}
 
+    def stale_days(self, relation: str) -> set[date]:
+        """Loaded days that a derived relation lacks, or holds of older fills."""
+        return {day_of(ms) for (ms,) in self.rows("aggregates/stale_days", {"relation": relation})}
+
     def build_day(self, relation: str, day: date) -> int:
         """Rebuild one UTC day of a derived relation; gives the number of rows.
 

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -31,11 +31,20 @@ OBLIGATORY = (
 OPTIONAL = "cloid twapId builder builderFee deployerFee priorityGas liquidation".split()
 KNOWN_KEYS = frozenset([*OBLIGATORY, *OPTIONAL])
 
-_INT64_MAX = 2**63 - 1
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+_BLANK = b" \t\r"
+_MAX_DEPTH = 200
+# What Postgres' numeric, and so its jsonb, can hold before and behind the point.
+_MAX_WHOLE_DIGITS, _MAX_DECIMALS = 131_072, 16_383
 _UNSIGNED = r"[0-9]{1,26}(?:\.[0-9]{1,12})?"
 _DECIMAL = f"-?{_UNSIGNED}"
+# A zero may carry a minus: it is no negative number.
+_NOT_NEGATIVE = rf"{_UNSIGNED}|-0{{1,26}}(?:\.0{{1,12}})?"
+_ADDRESS = "0x[0-9a-fA-F]{40}"
 _decimal = re.compile(_DECIMAL)
-_unsigned = re.compile(_UNSIGNED)
+_not_negative = re.compile(_NOT_NEGATIVE)
+_address = re.compile(_ADDRESS)
+_unstorable = re.compile("[\0\ud800-\udfff]")
 
 Json = dict[str, Any]
 
@@ -78,7 +87,7 @@ def decode_lines(lines: Sequence[bytes], *, line_number: int = 1, byte_offset: i
     """
     try:
         return _decode_batch(lines)
-    except (_Surprise, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except (_Surprise, LineRejected, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _decode_singly(lines, line_number, byte_offset)
 
 
@@ -90,7 +99,19 @@ class _Surprise(Exception):
 
 
 def _exact_number(text: str) -> Decimal:
-    return Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise LineRejected(f"a number beyond any range: {text[:40]}") from None
+    exponent = number.as_tuple().exponent
+    if number.adjusted() >= _MAX_WHOLE_DIGITS or int(exponent) < -_MAX_DECIMALS:
+        raise LineRejected(f"a number no database can hold: {text[:40]}")
+    return number
+
+
+def _exact_integer(text: str) -> int | Decimal:
+    # Python converts no longer text; as an integer of Vigil's own it is too long anyway.
+    return int(text) if len(text) <= 4_000 else _exact_number(text)
 
 
 _decoder = msgspec.json.Decoder(float_hook=_exact_number)
@@ -101,7 +122,7 @@ def _decode_batch(lines: Sequence[bytes]) -> Decoded:
     blocks = []
     blank = 0
     for line in lines:
-        if not line or line.isspace():
+        if not line.strip(_BLANK):
             blank += 1
             continue
         block = _decoder.decode(line)
@@ -119,8 +140,17 @@ def _decode_batch(lines: Sequence[bytes]) -> Decoded:
             if "liquidation" in fill and isinstance(fill["liquidation"], dict):
                 keys += len(fill["liquidation"])
         # A repeated key vanishes in decoding; counting the colons finds it (and sometimes
-        # a colon inside a text, which costs a second look and nothing else).
-        if line.count(b'":') != keys:
+        # a colon inside a text, which costs a second look and nothing else). It finds every
+        # object inside an unknown value too, as the brackets do every list. An escape may
+        # stand for a character that no database holds.
+        if (
+            line.count(b'":') != keys
+            or line.count(b"[") != 1 + len(events)
+            or b" :" in line
+            or b"\t:" in line
+            or b"\r:" in line
+            or b"\\u" in line
+        ):
             raise _Surprise
         blocks.append(block)
     return _decoded(blocks, lines=len(lines), blank_lines=blank)
@@ -131,7 +161,7 @@ def _decode_singly(lines: Sequence[bytes], line_number: int, byte_offset: int) -
     rejected = []
     blank = 0
     for number, line in enumerate(lines, line_number):
-        if not line or line.isspace():
+        if not line.strip(_BLANK):
             blank += 1
         else:
             try:
@@ -166,7 +196,8 @@ def check_line(line: bytes) -> Json:
     try:
         block = json.loads(
             line.decode("utf-8"),
-            parse_float=Decimal,
+            parse_int=_exact_integer,
+            parse_float=_exact_number,
             parse_constant=_refuse_constant,
             object_pairs_hook=_refuse_repeats,
         )
@@ -176,24 +207,26 @@ def check_line(line: bytes) -> Json:
         raise LineRejected(f"not JSON at character {error.pos}: {error.msg}") from None
     except RecursionError:
         raise LineRejected("not JSON: nested too deeply") from None
-    except ValueError as error:  # an integer of more digits than Python converts
-        raise LineRejected(f"not JSON: {str(error).split(';')[0]}") from None
+    _check_storable(block, 1)
     _expect(isinstance(block, dict), "block", "an object", block)
     for key in sorted(BLOCK_KEYS - block.keys()):
         raise LineRejected(f"{key}: missing")
-    _integer(block, "block_number", "", 0, _INT64_MAX)
+    _integer(block, "block_number", "", _INT64_MIN, _INT64_MAX)
     for key in ("local_time", "block_time"):
         _expect(isinstance(block[key], str), key, "a naive ISO time", block[key])
         try:
-            iso_ns(block[key])
+            milliseconds = iso_ns(block[key]) // 1_000_000
         except ValueError as error:
             raise LineRejected(f"{key}: {error}") from None
+        in_range = EARLIEST_MS <= milliseconds < LATEST_MS
+        _expect(in_range, key, "a time between 2020 and 2100", block[key])
     _expect(isinstance(block["events"], list), "events", "a list", block["events"])
     for index, event in enumerate(block["events"]):
         where = f"events[{index}]"
         pair = isinstance(event, list) and len(event) == 2
         _expect(pair, where, "[address, fill]", event)
-        _expect(isinstance(event[0], str) and event[0], f"{where}[0]", "an address", event[0])
+        holds = isinstance(event[0], str) and _address.fullmatch(event[0])
+        _expect(holds, f"{where}[0]", "0x and 40 hex digits", event[0])
         _expect(isinstance(event[1], dict), f"{where}[1]", "an object", event[1])
         _check_fill(event[1], where)
     return block
@@ -208,8 +241,8 @@ def _check_fill(fill: Json, where: str) -> None:
     for key in ("cloid", "builder"):
         value = fill.get(key)
         _expect(value is None or isinstance(value, str), f"{where}.{key}", "a text", value)
-    for key, pattern in (("px", _unsigned), ("sz", _unsigned)):
-        _decimal_text(fill[key], pattern, f"{where}.{key}")
+    for key in ("px", "sz"):
+        _decimal_text(fill[key], _not_negative, f"{where}.{key}")
     for key in ("startPosition", "closedPnl", "fee"):
         _decimal_text(fill[key], _decimal, f"{where}.{key}")
     for key in ("builderFee", "deployerFee", "priorityGas"):
@@ -218,10 +251,10 @@ def _check_fill(fill: Json, where: str) -> None:
     _expect(fill["side"] in ("A", "B"), f"{where}.side", "A or B", fill["side"])
     _expect(isinstance(fill["crossed"], bool), f"{where}.crossed", "a boolean", fill["crossed"])
     _integer(fill, "time", where, EARLIEST_MS, LATEST_MS - 1)
-    _integer(fill, "oid", where, 0, _INT64_MAX)
-    _integer(fill, "tid", where, 0, _INT64_MAX)
+    _integer(fill, "oid", where, _INT64_MIN, _INT64_MAX)
+    _integer(fill, "tid", where, _INT64_MIN, _INT64_MAX)
     if fill.get("twapId") is not None:
-        _integer(fill, "twapId", where, 0, _INT64_MAX)
+        _integer(fill, "twapId", where, _INT64_MIN, _INT64_MAX)
     liquidation = fill.get("liquidation")
     _expect(
         liquidation is None or isinstance(liquidation, dict),
@@ -240,7 +273,7 @@ def _expect(holds: object, where: str, expected: str, found: object) -> None:
 
 def _decimal_text(value: object, pattern: re.Pattern[str], where: str) -> None:
     holds = isinstance(value, str) and pattern.fullmatch(value)
-    sign = "" if pattern is _decimal else "unsigned "
+    sign = "" if pattern is _decimal else "non-negative "
     _expect(holds, where, f"a {sign}decimal text with at most 26.12 digits", value)
 
 
@@ -248,6 +281,18 @@ def _integer(holder: Json, key: str, where: str, low: int, high: int) -> None:
     value = holder[key]
     holds = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
     _expect(holds, f"{where}.{key}" if where else key, f"an integer in {low}..{high}", value)
+
+
+def _check_storable(value: Any, depth: int) -> None:
+    """Refuse what Postgres cannot hold as text, and what is too deep to be walked."""
+    if isinstance(value, str):
+        if _unstorable.search(value):
+            raise LineRejected(f"a text that no database can hold: {ascii(value)[:60]}")
+    elif isinstance(value, dict | list):
+        if depth > _MAX_DEPTH:
+            raise LineRejected("nested too deeply")
+        for item in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check_storable(item, depth + 1)
 
 
 def _refuse_constant(text: str) -> None:
@@ -287,7 +332,7 @@ def _decoded(blocks: list[Json], *, lines: int, blank_lines: int) -> Decoded:
             extra[position] = _json_text(beyond)
     envelopes = pl.DataFrame(
         {
-            "block_number": _integers([b["block_number"] for b in blocks], 0),
+            "block_number": _integers([b["block_number"] for b in blocks]),
             "block_time": _nanoseconds([b["block_time"] for b in blocks]),
             "local_time": _nanoseconds([b["local_time"] for b in blocks]),
             "block_extra": _block_extras(blocks, unknown),
@@ -317,19 +362,21 @@ def _decoded(blocks: list[Json], *, lines: int, blank_lines: int) -> Decoded:
 
 
 def _columns(users: list[Any], fills: list[Json]) -> dict[str, pl.Series]:
-    times = _integers([f["time"] for f in fills], EARLIEST_MS)
-    if len(times) and times.max() >= LATEST_MS:  # type: ignore[operator]
+    times = _integers([f["time"] for f in fills])
+    if not times.is_between(EARLIEST_MS, LATEST_MS, closed="left").all():
         raise _Surprise
     sides = _texts([f["side"] for f in fills])
     addresses = _texts(users)
-    if not sides.is_in(["A", "B"]).all() or (addresses == "").any():
+    if not sides.is_in(["A", "B"]).all():
+        raise _Surprise
+    if not addresses.unique().str.contains(rf"\A{_ADDRESS}\z").all():
         raise _Surprise
     return {
         "time": times,
         "user_address": addresses.str.to_lowercase(),
         "coin": _texts([f["coin"] for f in fills]),
-        "px": _money([f["px"] for f in fills], _UNSIGNED),
-        "sz": _money([f["sz"] for f in fills], _UNSIGNED),
+        "px": _money([f["px"] for f in fills], _NOT_NEGATIVE),
+        "sz": _money([f["sz"] for f in fills], _NOT_NEGATIVE),
         "side": sides,
         "dir": _texts([f["dir"] for f in fills]),
         "start_position": _money([f["startPosition"] for f in fills]),
@@ -338,10 +385,10 @@ def _columns(users: list[Any], fills: list[Json]) -> dict[str, pl.Series]:
         "fee_token": _texts([f["feeToken"] for f in fills]),
         "crossed": _series([f["crossed"] for f in fills], pl.Boolean()),
         "hash": _texts([f["hash"] for f in fills]),
-        "oid": _integers([f["oid"] for f in fills], 0),
-        "tid": _integers([f["tid"] for f in fills], 0),
+        "oid": _integers([f["oid"] for f in fills]),
+        "tid": _integers([f["tid"] for f in fills]),
         "cloid": _texts([f.get("cloid") for f in fills], optional=True),
-        "twap_id": _integers([f.get("twapId") for f in fills], 0, optional=True),
+        "twap_id": _integers([f.get("twapId") for f in fills], optional=True),
         "builder": _texts([f.get("builder") for f in fills], optional=True).str.to_lowercase(),
         "builder_fee": _money([f.get("builderFee") for f in fills], optional=True),
         "deployer_fee": _money([f.get("deployerFee") for f in fills], optional=True),
@@ -364,14 +411,11 @@ def _texts(values: list[Any], *, optional: bool = False) -> pl.Series:
     return _series(values, pl.String(), optional=optional)
 
 
-def _integers(values: list[Any], low: int, *, optional: bool = False) -> pl.Series:
+def _integers(values: list[Any], *, optional: bool = False) -> pl.Series:
     # Polars reads True as 1, and there are few distinct types in a column.
     if not {type(value) for value in values} <= {int, type(None)}:
         raise _Surprise
-    series = _series(values, pl.Int64(), optional=optional)
-    if series.null_count() < len(series) and series.min() < low:  # type: ignore[operator]
-        raise _Surprise
-    return series
+    return _series(values, pl.Int64(), optional=optional)
 
 
 def _money(values: list[Any], pattern: str = _DECIMAL, *, optional: bool = False) -> pl.Series:
@@ -384,9 +428,12 @@ def _money(values: list[Any], pattern: str = _DECIMAL, *, optional: bool = False
 
 def _nanoseconds(values: list[Any]) -> pl.Series:
     try:
-        return pl.Series([iso_ns(value) for value in values], dtype=pl.Int64)
-    except (ValueError, TypeError):
+        series = pl.Series([iso_ns(value) for value in values], dtype=pl.Int64)
+    except (ValueError, TypeError, OverflowError):
         raise _Surprise from None
+    if not (series // 1_000_000).is_between(EARLIEST_MS, LATEST_MS, closed="left").all():
+        raise _Surprise
+    return series
 
 
 def _objects(values: list[Any]) -> pl.Series:

@@ -1,0 +1,104 @@
+# Recipes of Vigil. `./vigil RECIPE` makes the environment first; whoever has it types `just RECIPE`.
+set positional-arguments
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# The main job on simulated data, then the Dagster UI (--once exits instead)
+demo *ARGS:
+    @python -m vigil_cli demo "$@"
+
+# Dagster's web server and daemon
+up *ARGS:
+    @python -m vigil_cli up "$@"
+
+# Materialize the days START … END: backfill START END [--select ASSETS] [--force]
+backfill *ARGS:
+    @python -m vigil_cli backfill "$@"
+
+# Raw objects → Parquet only: fetch-data START END
+fetch-data *ARGS:
+    @python -m vigil_cli fetch-data "$@"
+
+# Parquet → DATABASE_URL: cloud-load START END
+cloud-load *ARGS:
+    @python -m vigil_cli cloud-load "$@"
+
+# Parquet → the embedded database: local-load START END
+local-load *ARGS:
+    @python -m vigil_cli local-load "$@"
+
+# Start the embedded Postgres and leave it running
+db-local-up:
+    @python -m vigil_cli db-local-up
+
+# Stop the embedded Postgres
+db-local-down:
+    @python -m vigil_cli db-local-down
+
+# Install or upgrade the schema
+db-migrate:
+    @python -m vigil_cli db-migrate
+
+# The same, always on the embedded database
+db-local-migrate:
+    @python -m vigil_cli db-local-migrate
+
+# Build what is stale: aggregates, then profiles
+db-refresh:
+    @python -m vigil_cli db-refresh
+
+# The same, always on the embedded database
+db-local-refresh:
+    @python -m vigil_cli db-local-refresh
+
+# Rows, days, traders, classes, freshness, sizes
+db-stats:
+    @python -m vigil_cli db-stats
+
+# The same, always of the embedded database
+db-local-stats:
+    @python -m vigil_cli db-local-stats
+
+# Run SQL read-only: db-query "SELECT …"
+db-query *ARGS:
+    @python -m vigil_cli db-query "$@"
+
+# psql on the database
+db-shell *ARGS:
+    @python -m vigil_cli db-shell "$@"
+
+# Drop and recreate the database (asks; --yes-drop NAME does not)
+db-reset *ARGS:
+    @python -m vigil_cli db-reset "$@"
+
+# Remove local data (asks)
+clean *ARGS:
+    @python -m vigil_cli clean "$@"
+
+# Size of the local data
+disk:
+    @python -m vigil_cli disk
+
+# Format, types, then the default tests
+test *ARGS: lint
+    python -m pytest -n 2 --dist loadfile -q "$@"
+
+# The tests that take minutes
+test-slow *ARGS:
+    python -m pytest -m slow -q "$@"
+
+# Format and types
+lint:
+    ruff check .
+    ruff format --check .
+    mypy
+
+# Whether Dagster can load everything
+check-definitions:
+    python -m vigil_cli check-definitions
+
+# Write requirements.lock anew from pyproject.toml
+lock:
+    uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev --python-version 3.11 pyproject.toml -o requirements.lock -q

@@ -1,0 +1,5 @@
+-- Loaded days whose build of a relation is missing or of older fills. Parameters: relation.
+SELECT s.day
+FROM day_state AS s
+LEFT JOIN aggregate_state AS a ON a.day = s.day AND a.relation = %(relation)s
+WHERE a.generation IS DISTINCT FROM s.generation

@@ -1,0 +1,20 @@
+-- Rows and bytes on disk, indexes included; fills is counted from what was loaded.
+SELECT
+    'fills'::text                                                  AS relation,
+    coalesce((SELECT sum(row_count) FROM day_state), 0)::bigint    AS rows,
+    coalesce((
+        SELECT sum(pg_total_relation_size(inhrelid))
+        FROM pg_inherits
+        WHERE inhparent = 'fills'::regclass
+    ), 0)::bigint                                                  AS bytes
+UNION ALL
+SELECT
+    a.relation,
+    sum(a.row_count)::bigint,
+    pg_total_relation_size(a.relation::regclass)
+FROM aggregate_state AS a
+GROUP BY a.relation
+UNION ALL
+SELECT 'trader_profiles', p.row_count, pg_total_relation_size('trader_profiles')
+FROM profile_state AS p
+ORDER BY rows DESC

@@ -1,0 +1,1 @@
+"""Tests of Vigil; `reference` holds the independent oracles."""

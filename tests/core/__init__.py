@@ -1,0 +1,1 @@
+"""The rules, against an independent slow reader."""

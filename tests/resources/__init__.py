@@ -1,0 +1,1 @@
+"""Stores, the lake and the database, each against a real one on this machine."""

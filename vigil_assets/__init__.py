@@ -1,0 +1,1 @@
+"""Orchestration: each asset reads, calls, writes, reports."""

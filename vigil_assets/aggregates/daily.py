@@ -1,0 +1,44 @@
+"""The relations derived from one UTC day of fills: one asset each, one SELECT each.
+
+They differ in their SQL alone (`sql/models/`), so one body serves all of them.
+"""
+
+import dagster as dg
+
+from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_resources.statements import models
+from vigil_resources.warehouse import Warehouse
+
+DESCRIPTIONS = {
+    "trader_daily": "One row per UTC day and trader: fills, volume, PnL, fees in USD, roles.",
+    "coin_daily": "One row per UTC day and coin: each trade once, by its taker's side.",
+    "builder_daily": "One row per UTC day and builder; `direct` where orders came through none.",
+    "trader_coin_daily": (
+        "One row per UTC day, trader and coin: first and last trade, and perp positions followed "
+        "from flat to flat. What profiles need and cannot be summed from `trader_daily`."
+    ),
+}
+
+
+def _daily_relation(relation: str, description: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=relation,
+        description=description,
+        group_name="aggregates",
+        kinds={"postgres", "sql"},
+        deps=["fills"],
+        code_version=models()[relation].sha256[:12],
+        metadata={"sql": dg.MetadataValue.md(f"```sql\n{models()[relation].text}\n```")},
+        **DAILY,
+    )
+    def build(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult[None]:
+        for day in days_of(context):
+            report_day(context, day, warehouse.build_day(relation, day))
+        return dg.MaterializeResult()
+
+    return build
+
+
+AGGREGATES = [_daily_relation(relation, text) for relation, text in DESCRIPTIONS.items()]

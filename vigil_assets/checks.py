@@ -1,0 +1,44 @@
+"""Questions asked of a day after it was written."""
+
+from datetime import date
+
+import dagster as dg
+
+from vigil_resources.lake import Lake
+
+
+@dg.asset_check(asset="raw_fills", description="All 24 hourly objects of the day are there.")
+def hours_present(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]
+) -> dg.AssetCheckResult:
+    """A missing hour is a warning: it is shown, never filled in, and no error of ours."""
+    # In a run of many days a check runs once: the days stand in the metadata.
+    days = [date.fromisoformat(key) for key in context.op_execution_context.partition_keys]
+    missing = {str(day): lake.manifest(day).missing_hours for day in days}
+    return dg.AssetCheckResult(
+        passed=not any(missing.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "missing_hours": dg.MetadataValue.json({d: h for d, h in missing.items() if h}),
+            "hours_missing": sum(map(len, missing.values())),
+        },
+    )
+
+
+@dg.asset_check(asset="fills_parquet", description="No line of the day's objects was rejected.")
+def no_rejected_lines(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]
+) -> dg.AssetCheckResult:
+    """Rejected lines are kept, with their places, in the lake and in `quarantined_lines`."""
+    days = [date.fromisoformat(key) for key in context.op_execution_context.partition_keys]
+    found = {
+        file_id: entry.rejected
+        for day in days
+        for file_id, entry in lake.day(day).entries.items()
+        if entry.rejected
+    }
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"rejected_lines": dg.MetadataValue.json(found)},
+    )

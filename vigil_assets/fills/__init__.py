@@ -1,0 +1,1 @@
+"""From the node's hourly objects to rows of `fills`."""

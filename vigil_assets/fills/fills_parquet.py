@@ -1,0 +1,88 @@
+"""Fills as Parquet, by the UTC day of their own time."""
+
+from datetime import date
+
+import dagster as dg
+
+from vigil_assets.columns import lake_columns
+from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.plots import hourly_plot
+from vigil_core.calendar import HOURS_PER_DAY
+from vigil_core.errors import UnreadableObject
+from vigil_core.fills.source_keys import SourceHour
+from vigil_resources.lake import DayOfLake, Lake, RawFills
+
+
+@dg.asset(
+    group_name="lake",
+    kinds={"parquet", "polars"},
+    deps=["raw_fills"],
+    code_version="1",
+    metadata={"dagster/column_schema": lake_columns()},
+    **DAILY,
+)
+def fills_parquet(
+    context: dg.AssetExecutionContext,
+    raw: dg.ResourceParam[RawFills],
+    lake: dg.ResourceParam[Lake],
+) -> dg.MaterializeResult[None]:
+    """One row per side of a trade, on the UTC day of its own time.
+
+    Objects whose present content the lake holds already are left alone. A line that is no
+    block of fills goes to the quarantine whole, with its place, reason and text.
+    """
+    for day in days_of(context):
+        _take_in(context, raw, lake, day)
+        content = lake.day(day)
+        report_day(context, day, content.rows, **_counts(content))
+        context.log_event(_hourly_fills(content))
+    return dg.MaterializeResult()
+
+
+def _take_in(context: dg.AssetExecutionContext, raw: RawFills, lake: Lake, day: date) -> None:
+    """Decode what is new; a broken object does not keep the others from being decoded."""
+    manifest = lake.manifest(day)
+    broken: list[UnreadableObject] = []
+    for file_id, listed in lake.stale_objects(manifest).items():
+        try:
+            entry = lake.take_in(raw.store, file_id, listed, manifest.source)
+            context.log.info("%s: %d rows, %d rejected", file_id, entry.rows, entry.rejected)
+        except UnreadableObject as error:
+            context.log.error("%s", error)
+            broken.append(error)
+    if broken:
+        raise broken[0]
+
+
+def _counts(content: DayOfLake) -> dict[str, object]:
+    entries = content.entries.values()
+    unknown: dict[str, int] = {}
+    for entry in entries:
+        for key, count in entry.unknown_keys.items():
+            unknown[key] = unknown.get(key, 0) + count
+    return {
+        "rejected_lines": sum(entry.rejected for entry in entries),
+        "unknown_keys": dg.MetadataValue.json(unknown),
+        "blocks_without_fills": sum(entry.empty_blocks for entry in entries),
+        "parts": len(content.parts),
+        "content_version": content.version,
+    }
+
+
+def _hourly_fills(content: DayOfLake) -> dg.AssetObservation:
+    """What decoding found out about the raw objects, shown on `raw_fills` itself."""
+    day = content.day
+    present = content.entries.keys()
+    counts: list[int | None] = []
+    for hour in range(HOURS_PER_DAY):
+        name = SourceHour(day, hour).file_id
+        found = sum(entry.rows_by_hour.get(name, 0) for entry in content.entries.values())
+        counts.append(found if name in present or found else None)
+    return dg.AssetObservation(
+        asset_key="raw_fills",
+        partition=day.isoformat(),
+        metadata={
+            "fills": content.rows,
+            "hourly_fills": hourly_plot(counts, f"Fills per hour of their own time, {day}"),
+        },
+    )

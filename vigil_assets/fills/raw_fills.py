@@ -1,0 +1,42 @@
+"""The node's hourly objects of a day, as listed."""
+
+import dagster as dg
+
+from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.plots import hourly_plot
+from vigil_core.calendar import HOURS_PER_DAY
+from vigil_core.fills.source_keys import SourceHour
+from vigil_resources.lake import Lake, Manifest, RawFills
+
+
+@dg.asset(group_name="raw", kinds={"s3", "lz4"}, code_version="1", **DAILY)
+def raw_fills(
+    context: dg.AssetExecutionContext,
+    raw: dg.ResourceParam[RawFills],
+    lake: dg.ResourceParam[Lake],
+) -> dg.MaterializeResult[None]:
+    """One object per UTC hour of the node's clock, LZ4 JSON lines, one block a line.
+
+    Materializing lists a day's objects (and hour 0 of the next day, which holds the day's last
+    blocks) and keeps the listing as the day's manifest. A missing hour is reported, not an
+    error. The hourly fills appear here once `fills_parquet` has decoded the objects.
+    """
+    for day in days_of(context):
+        manifest = raw.manifest(day)
+        lake.write_manifest(manifest)
+        report_day(context, day, len(manifest.own), **_listed(manifest))
+    return dg.MaterializeResult()
+
+
+def _listed(manifest: Manifest) -> dict[str, object]:
+    own = manifest.own
+    hours = [SourceHour(manifest.day, hour).file_id for hour in range(HOURS_PER_DAY)]
+    sizes = [own[file_id].size // 1024 if file_id in own else None for file_id in hours]
+    return {
+        "source": manifest.source,
+        "hours_present": HOURS_PER_DAY - len(manifest.missing_hours),
+        "hours_missing": ", ".join(map(str, manifest.missing_hours)) or "none",
+        "bytes": sum(item.size for item in own.values()),
+        "manifest_version": manifest.version,
+        "hourly_kilobytes": hourly_plot(sizes, f"Compressed kB per hour, {manifest.day}"),
+    }

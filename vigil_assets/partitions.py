@@ -1,0 +1,39 @@
+"""How time is cut, and what every daily asset has in common."""
+
+import warnings
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from vigil_core.calendar import FIRST_DAY
+
+# Batches of days in one run are worth a parameter that Dagster still calls beta; once a page
+# of warnings has been read, it says nothing new.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+
+FILL_DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat())
+"""UTC days from the first of the exchange's files on; a day is a partition once it has ended."""
+
+DAILY: dict[str, Any] = {
+    "partitions_def": FILL_DAYS,
+    # One policy for all: in a job of mixed policies the smallest batch would win.
+    "backfill_policy": dg.BackfillPolicy.multi_run(10),
+    "owners": ["team:vigil"],
+}
+
+
+def days_of(context: dg.AssetExecutionContext) -> Iterator[date]:
+    """The days of this run, one or many."""
+    for key in context.partition_keys:
+        yield date.fromisoformat(key)
+
+
+def report_day(
+    context: dg.AssetExecutionContext, day: date, row_count: int, **metadata: Any
+) -> None:
+    """Metadata of one day of a run that may hold many."""
+    values = {"dagster/partition_row_count": row_count, **metadata}
+    context.add_asset_metadata(values, partition_key=day.isoformat())
+    context.log.info("%s: %d rows", day, row_count)

@@ -1,0 +1,1 @@
+"""What is known of a trader over all loaded days."""

@@ -1,0 +1,34 @@
+"""Who each trader is, over all loaded days."""
+
+import dagster as dg
+
+from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_resources.warehouse import Warehouse
+
+
+@dg.asset(
+    group_name="profiles",
+    kinds={"postgres", "sql"},
+    deps=["trader_daily", "trader_coin_daily"],
+    code_version="1",
+    **DAILY,
+)
+def trader_profiles(
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> dg.MaterializeResult[None]:
+    """One row per trader over all loaded days, with the class of rule set `seed_100k`.
+
+    A partition says that its day is in the profiles; a run of many days computes them once.
+    """
+    traders = warehouse.publish_profiles()
+    classes = dg.MetadataValue.md(_table(warehouse))
+    for day in days_of(context):
+        report_day(context, day, traders, classes=classes)
+    return dg.MaterializeResult()
+
+
+def _table(warehouse: Warehouse) -> str:
+    lines = ["| class | traders | fills | volume USD | net PnL USD |", "|---|--:|--:|--:|--:|"]
+    for name, traders, fills, volume, pnl in warehouse.rows("profiles/classes"):
+        lines.append(f"| {name} | {traders:,} | {fills:,} | {volume:,.0f} | {pnl:,.0f} |")
+    return "\n".join(lines)

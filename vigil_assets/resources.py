@@ -1,0 +1,32 @@
+"""Dagster's view of the clients: configuration in, plain client out."""
+
+from dagster import ConfigurableResource, InitResourceContext
+
+from vigil_resources.lake import Lake, RawFills
+from vigil_resources.settings import Settings
+from vigil_resources.wiring import open_lake, open_raw_fills, open_warehouse
+from vigil_resources.warehouse import Warehouse
+
+# Nothing is configured here: credentials would be stored with the run. Each client reads the
+# settings of the process it works in.
+
+
+class RawFillsResource(ConfigurableResource[RawFills]):
+    """The node's hourly objects: `VIGIL_NODE_DATA`."""
+
+    def create_resource(self, context: InitResourceContext) -> RawFills:  # noqa: ARG002
+        return open_raw_fills(Settings.from_environment())
+
+
+class LakeResource(ConfigurableResource[Lake]):
+    """The Parquet lake: `PARQUET_S3`."""
+
+    def create_resource(self, context: InitResourceContext) -> Lake:  # noqa: ARG002
+        return open_lake(Settings.from_environment())
+
+
+class WarehouseResource(ConfigurableResource[Warehouse]):
+    """Postgres: `DATABASE_URL`, or the embedded one."""
+
+    def create_resource(self, context: InitResourceContext) -> Warehouse:  # noqa: ARG002
+        return open_warehouse(Settings.from_environment())

@@ -1,0 +1,1 @@
+"""The recipes: read the arguments, call, print. Decides nothing about data."""

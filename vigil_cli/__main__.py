@@ -1,0 +1,138 @@
+"""`python -m vigil_cli RECIPE …`: what the justfile calls."""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from psycopg import Error as DatabaseError
+
+from vigil_cli import database
+from vigil_cli.backfill import backfill
+from vigil_cli.demo import demo
+from vigil_cli.ready import dagster_ready
+from vigil_cli.services import up
+from vigil_core.errors import VigilError
+from vigil_resources.settings import PROJECT_ROOT, Settings
+from vigil_resources.wiring import embedded_postgres
+
+
+def main() -> int:
+    """Run one recipe; 0 only if it did all it was asked to."""
+    arguments = _parser().parse_args()
+    settings = Settings.from_environment()
+    try:
+        return _run(arguments.recipe, arguments, settings) or 0
+    except (VigilError, DatabaseError) as error:
+        print(f"vigil: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int | None:
+    here = database.local(settings) if "local" in recipe else settings
+    match recipe:
+        case "demo":
+            demo(settings, once=arguments.once)
+        case "up":
+            up(settings)
+        case "backfill":
+            span = {"select": arguments.select, "force": arguments.force}
+            backfill(settings, arguments.start, arguments.end, **span)
+        case "fetch-data":
+            select = "raw_fills,fills_parquet"
+            backfill(settings, arguments.start, arguments.end, select=select)
+        case "cloud-load" | "local-load":
+            backfill(here, arguments.start, arguments.end, select="fills")
+        case "db-local-up":
+            embedded_postgres(here).keep_running()
+            print(embedded_postgres(here).url())
+        case "db-local-down":
+            embedded_postgres(here).stop()
+        case "db-migrate" | "db-local-migrate":
+            database.migrate(here)
+        case "db-refresh" | "db-local-refresh":
+            database.refresh(here)
+        case "db-stats" | "db-local-stats":
+            database.stats(here)
+        case "db-query":
+            database.run_query(settings, arguments.sql)
+        case "db-shell":
+            database.shell(settings, arguments.arguments)
+        case "db-reset":
+            database.reset(settings, arguments.yes_drop)
+        case "clean":
+            _clean(settings, arguments.yes)
+        case "disk":
+            _disk(settings)
+        case "check-definitions":
+            return _check_definitions(settings)
+    return None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="vigil", description="Recipes of Vigil")
+    recipes = parser.add_subparsers(dest="recipe", required=True, metavar="RECIPE")
+    demo_parser = recipes.add_parser("demo", help="the main job on simulated data")
+    demo_parser.add_argument("--once", action="store_true", help="exit when all is built")
+    recipes.add_parser("up", help="Dagster's web server and daemon")
+    for name in ("backfill", "fetch-data", "cloud-load", "local-load"):
+        days = recipes.add_parser(name, help="UTC days START … END, both included")
+        days.add_argument("start", type=date.fromisoformat)
+        days.add_argument("end", type=_ended_day)
+        if name == "backfill":
+            days.add_argument("--select", help="assets, in Dagster's selection syntax")
+            days.add_argument("--force", action="store_true", help="also what is up to date")
+    for name in ("migrate", "refresh", "stats"):
+        recipes.add_parser(f"db-{name}")
+        recipes.add_parser(f"db-local-{name}")
+    for name in ("db-local-up", "db-local-down", "disk", "check-definitions"):
+        recipes.add_parser(name)
+    recipes.add_parser("db-query", help="SQL that may not write").add_argument("sql")
+    recipes.add_parser("db-shell").add_argument("arguments", nargs="*")
+    recipes.add_parser("db-reset").add_argument("--yes-drop", metavar="NAME")
+    recipes.add_parser("clean").add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def _ended_day(text: str) -> date:
+    day = date.fromisoformat(text)
+    today = datetime.now(UTC).date()
+    if day >= today:
+        yesterday = today - timedelta(days=1)
+        raise argparse.ArgumentTypeError(f"{day} has not ended in UTC; the last is {yesterday}")
+    return day
+
+
+def _clean(settings: Settings, yes: bool) -> None:
+    if not yes and input(f"Type yes to remove everything under {settings.data_dir}: ") != "yes":
+        raise database.NotConfirmed("nothing was removed")
+    embedded_postgres(settings).stop()
+    shutil.rmtree(settings.data_dir, ignore_errors=True)
+    print(f"removed {settings.data_dir}")
+
+
+def _disk(settings: Settings) -> None:
+    total = 0
+    for folder in sorted(settings.data_dir.glob("*")):
+        size = _bytes(folder)
+        total += size
+        print(f"{size / 1e6:12,.1f} MB  {folder.name}")
+    print(f"{total / 1e6:12,.1f} MB  in {settings.data_dir}")
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _check_definitions(settings: Settings) -> int:
+    with dagster_ready(settings):
+        command = ["dagster", "definitions", "validate", "-w", "workspace.yaml"]
+        return subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The main job, end to end, on a simulated week."""
+
+import json
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from vigil_resources.settings import Settings
+from vigil_resources.wiring import open_warehouse
+from vigil_sandbox.world import DEMO, world_is_written, write_world
+from vigil_cli.backfill import backfill
+from vigil_cli.ready import database_ready
+from vigil_cli.services import up
+from vigil_cli.tables import show
+
+NOTICE = "SIMULATED DATA: vigil_sandbox made these traders; nobody on the exchange is meant."
+
+
+def demo(settings: Settings, *, once: bool) -> None:
+    """Make the world unless it is there, build every stage of its days, show what came out."""
+    started = time.monotonic()
+    root = settings.data_dir / "sandbox"
+    _say(NOTICE)
+    if world_is_written(DEMO, root):
+        _say(f"reusing the simulated week at {root}")
+    else:
+        _say(f"simulating a week of trading at {root} …")
+        write_world(DEMO, root, report=lambda text: _say(f"  simulated: {text}"))
+    os.environ["VIGIL_NODE_DATA"] = str(root)
+    settings = Settings.from_environment()
+    last = DEMO.first_day + timedelta(days=DEMO.day_count - 1)
+    _say("building every stage from the simulated objects …")
+    with database_ready(settings):
+        backfill(settings, DEMO.first_day, last)
+        print_results(settings, root)
+        print(f"\n{NOTICE}\n{time.monotonic() - started:.0f} s in all. Where to look:")
+        print('  ./vigil db-query "SELECT * FROM top_traders_by_type WHERE rank <= 3"')
+        print('  ./vigil db-query "SELECT * FROM recent_liquidations LIMIT 10"')
+        print("  ./vigil db-stats      ./vigil up (the Dagster UI)", flush=True)
+        if not once:
+            up(settings)
+
+
+def print_results(settings: Settings, root: Path) -> None:
+    """The classes, and what became of the traders whose truth is known."""
+    warehouse = open_warehouse(settings)
+    classes = warehouse.rows("profiles/classes")
+    headers = ["class", "traders", "fills", "volume USD", "net PnL USD"]
+    show(f"Traders by class ({NOTICE.split(':')[0]})", headers, classes)
+    found = dict(warehouse.rows("profiles/types"))
+    planted = json.loads((root / "truth.json").read_text())["planted"]
+    tally: dict[tuple[str, str, str], int] = {}
+    for trader in planted:
+        actual = found.get(trader["address"], "no fills")
+        key = (trader["behaviour"], trader["expected_type"], actual)
+        tally[key] = tally.get(key, 0) + 1
+    rows = [(*key, count, "yes" if key[1] == key[2] else "NO") for key, count in tally.items()]
+    show("Planted behaviours", ["behaviour", "expected", "found", "traders", "as planted"], rows)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

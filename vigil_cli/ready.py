@@ -1,0 +1,79 @@
+"""What every recipe needs before it can work: a database, its schema, Dagster's storage."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+
+from vigil_resources.settings import PROJECT_ROOT, Settings
+from vigil_resources.wiring import (
+    DAGSTER_DATABASE,
+    DATABASE,
+    dagster_storage_url,
+    embedded_postgres,
+    open_warehouse,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A warehouse that can be used, and where it is."""
+
+    settings: Settings
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the warehouse is the embedded one."""
+        return self.settings.database_url is None
+
+
+@contextmanager
+def database_ready(settings: Settings, *, install: bool = True) -> Iterator[Ready]:
+    """The database of the settings, reachable and of the present schema.
+
+    The embedded server is started where it is needed, and stopped when its last user goes.
+    """
+    if settings.database_url is not None:
+        if install:
+            open_warehouse(settings).install()
+        yield Ready(settings)
+        return
+    server = embedded_postgres(settings)
+    with server.session():
+        server.ensure_database(DATABASE)
+        if install:
+            open_warehouse(settings).install()
+        yield Ready(settings)
+
+
+@contextmanager
+def dagster_ready(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Database and Dagster instance, with the environment that Dagster's processes read."""
+    needs_server = settings.database_url is not None and settings.dagster_pg_url is None
+    server = embedded_postgres(settings)
+    with database_ready(settings):
+        if needs_server:
+            with server.session():
+                yield from _instance(settings)
+        else:
+            yield from _instance(settings)
+
+
+def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    if settings.dagster_pg_url is None:
+        embedded_postgres(settings).ensure_database(DAGSTER_DATABASE)
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    config = settings.dagster_home / "dagster.yaml"
+    if not config.exists():
+        config.write_text((PROJECT_ROOT / "dagster_home" / "dagster.yaml").read_text())
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    os.environ["DAGSTER_PG_URL"] = dagster_storage_url(settings)
+    with dg.DagsterInstance.get() as instance:
+        # Each storage makes its tables at first use; web server and daemon doing that at the
+        # same time on an empty database leave it broken.
+        instance.get_runs(limit=1)
+        instance.all_asset_keys()
+        instance.all_instigator_state()
+        yield instance

@@ -1,0 +1,101 @@
+"""Dagster's web server and daemon, as children of this process."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from vigil_core.errors import VigilError
+from vigil_resources.settings import PROJECT_ROOT, Settings
+from vigil_cli.ready import dagster_ready
+
+PREFERRED_PORT = 3000
+START_SECONDS = 120
+
+
+class ServiceFailed(VigilError):
+    """A service ended, or did not answer in time."""
+
+
+def up(settings: Settings) -> None:
+    """Run until Ctrl-C."""
+    with dagster_ready(settings), services() as address:
+        print(f"Dagster UI   {address}\nstop with Ctrl-C", flush=True)
+        stopped = signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        print(f"stopping ({signal.Signals(stopped).name})", file=sys.stderr)
+
+
+@contextmanager
+def services() -> Iterator[str]:
+    """Web server and daemon on this machine only; gives the UI's address once it answers."""
+    port = _free_port(PREFERRED_PORT)
+    address = f"http://127.0.0.1:{port}"
+    # Blocked in the children too: Ctrl-C reaches us first, and we end them in order.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    web = ["dagster-webserver", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(_child([*web, "--log-level", "warning"])),
+            stack.enter_context(_child(["dagster-daemon", "run", "-w", "workspace.yaml"])),
+        ]
+        _wait_until_answers(f"{address}/server_info", children)
+        yield address
+
+
+@contextmanager
+def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    program = shutil.which(command[0]) or command[0]
+    process = subprocess.Popen(
+        [program, *command[1:]],
+        cwd=PROJECT_ROOT,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_default_signals,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _default_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+
+
+def _wait_until_answers(url: str, children: list[subprocess.Popen[bytes]]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        for child in children:
+            if child.poll() is not None:
+                raise ServiceFailed(f"{child.args} ended with {child.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                json.load(answer)
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.5)
+    raise ServiceFailed(f"{url} did not answer within {START_SECONDS} s")
+
+
+def _free_port(preferred: int) -> int:
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ServiceFailed("no free port on 127.0.0.1")

@@ -1,0 +1,40 @@
+"""Settings → clients: the one place that decides which root and which database is meant."""
+
+from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.lake import Lake, RawFills
+from vigil_resources.settings import Settings
+from vigil_resources.store import Store
+from vigil_resources.warehouse import Warehouse
+
+DATABASE = "vigil"
+DAGSTER_DATABASE = "dagster"
+
+
+def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
+    """The server under `VIGIL_DATA_DIR`, running or not."""
+    return EmbeddedPostgres(settings.data_dir, bin_dir=settings.postgres_bin)
+
+
+def open_raw_fills(settings: Settings) -> RawFills:
+    """The node's objects at `VIGIL_NODE_DATA`."""
+    return RawFills(Store(settings.node_data, settings.s3))
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake at `PARQUET_S3`."""
+    return Lake(Store(settings.lake, settings.s3), settings.data_dir / "scratch")
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The warehouse at `DATABASE_URL`, or the embedded one. Raises `ServerNotRunning`."""
+    return Warehouse(settings.database_url or embedded_postgres(settings).url(DATABASE))
+
+
+def dagster_storage_url(settings: Settings) -> str:
+    """Where Dagster keeps its runs and events.
+
+    The driver is named: SQLAlchemy would otherwise choose one that Dagster's notifications
+    do not work with.
+    """
+    url = settings.dagster_pg_url or embedded_postgres(settings).url(DAGSTER_DATABASE)
+    return "postgresql+psycopg2://" + url.split("://", 1)[1]
