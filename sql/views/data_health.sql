@@ -20,7 +20,7 @@ LEFT JOIN LATERAL (
     WHERE l.file_id LIKE to_char(to_timestamp(s.day / 1000.0) AT TIME ZONE 'UTC', 'YYYYMMDD') || '/%'
 ) AS q ON true
 LEFT JOIN LATERAL (
-    SELECT sum(d.unpriced_fee_fills) AS unpriced
+    SELECT sum(d.unpriced_fee_fills)::bigint AS unpriced
     FROM trader_daily AS d
     WHERE d.day = s.day
 ) AS t ON true

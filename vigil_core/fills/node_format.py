@@ -142,14 +142,14 @@ def _decode_batch(lines: Sequence[bytes]) -> Decoded:
         # A repeated key vanishes in decoding; counting the colons finds it (and sometimes
         # a colon inside a text, which costs a second look and nothing else). It finds every
         # object inside an unknown value too, as the brackets do every list. An escape may
-        # stand for a character that no database holds.
+        # stand for a character that no database holds; one byte is sought faster than two.
         if (
             line.count(b'":') != keys
             or line.count(b"[") != 1 + len(events)
             or b" :" in line
-            or b"\t:" in line
-            or b"\r:" in line
-            or b"\\u" in line
+            or b"\t" in line
+            or b"\r" in line
+            or b"\\" in line
         ):
             raise _Surprise
         blocks.append(block)

@@ -2,7 +2,7 @@
 SELECT
     trader_type,
     count(*)            AS traders,
-    sum(total_fills)    AS fills,
+    sum(total_fills)::bigint AS fills,
     sum(total_volume)   AS volume,
     sum(net_pnl)        AS net_pnl
 FROM trader_profiles

@@ -1,0 +1,1 @@
+"""From the node's objects to the views, through Dagster and a real Postgres."""

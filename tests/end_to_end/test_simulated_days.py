@@ -1,0 +1,165 @@
+"""A small world with every kind of event, from its files to the classes."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import lz4.frame
+import pytest
+
+from tests.conftest import Installation, installed
+from tests.end_to_end.comparison import assert_equal_everywhere
+from tests.reference.slow_reader import read_object
+from vigil_cli.backfill import backfill
+from vigil_cli.ready import dagster_ready
+from vigil_core.errors import PartitionsFailed
+from vigil_sandbox.world import TINY, write_world
+
+FIRST = TINY.first_day
+LAST = FIRST + timedelta(days=TINY.day_count - 1)
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, module_patch: pytest.MonkeyPatch
+) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("world")
+    write_world(TINY, folder / "raw")
+    with installed(folder, folder / "raw", module_patch) as vigil:
+        backfill(vigil.settings, FIRST, LAST)
+        yield vigil
+
+
+def _objects(vigil: Installation) -> list[Path]:
+    found = Path(vigil.settings.node_data).glob("node_fills_by_block/hourly/*/*.lz4")
+    return sorted(found, key=lambda path: (path.parent.name, int(path.stem)))
+
+
+def test_every_relation_equals_the_slow_reader_in_every_column(world: Installation) -> None:
+    rows = [row for path in _objects(world) for row in read_object(path).rows]
+
+    assert_equal_everywhere(world, rows)
+
+
+def test_planted_traders_get_the_classes_that_were_foretold(world: Installation) -> None:
+    truth = json.loads((Path(world.settings.node_data) / "truth.json").read_text())
+    found = dict(world.warehouse.rows("profiles/types"))
+
+    expected = {t["address"]: t["expected_type"] for t in truth["planted"]}
+
+    assert {address: found[address] for address in expected} == expected
+
+
+def test_a_second_backfill_does_nothing(world: Installation) -> None:
+    before = world.digests()
+
+    worked = backfill(world.settings, FIRST, LAST)
+
+    assert worked == 0
+    assert world.digests() == before
+
+
+def test_a_liquidation_names_its_victim_and_the_other_side_once(world: Installation) -> None:
+    found = world.records("SELECT * FROM recent_liquidations")
+    trades = world.records(
+        "SELECT DISTINCT time, coin, tid, lower(liquidation ->> 'liquidatedUser') AS victim"
+        " FROM fills WHERE liquidation IS NOT NULL"
+    )
+
+    assert found
+    assert len(found) == len(trades)
+    assert all(row["liquidated_user"] != row["liquidator"] for row in found)
+    assert all(row["liquidator"] is not None for row in found)
+
+
+def test_dagster_knows_every_partition_and_its_rows(world: Installation) -> None:
+    with dagster_ready(world.settings) as instance:
+        days = instance.get_materialized_partitions(dg.AssetKey("trader_daily"))
+        event = instance.get_latest_materialization_event(dg.AssetKey("fills"))
+        checks = instance.get_latest_materialization_event(dg.AssetKey("raw_fills"))
+
+    assert days == {str(FIRST), str(LAST)}
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["dagster/partition_row_count"].value > 1000
+    assert checks is not None
+
+
+def test_a_changed_hour_reaches_fills_aggregates_and_profiles(world: Installation) -> None:
+    path = _objects(world)[5]
+    original = path.read_bytes()
+    text = lz4.frame.decompress(original).splitlines(keepends=True)
+    full = next(i for i, line in enumerate(text) if b'"events":[[' in line)
+    path.write_bytes(lz4.frame.compress(b"".join(text[:full] + text[full + 1 :])))
+    before = world.digests()
+
+    backfill(world.settings, FIRST, LAST)
+
+    rows = [row for item in _objects(world) for row in read_object(item).rows]
+    assert_equal_everywhere(world, rows)
+    changed = world.digests()
+    assert changed["fills"] != before["fills"]
+    path.write_bytes(original)
+    backfill(world.settings, FIRST, LAST)
+    restored = world.digests()
+    same = ("fills", "trader_daily", "coin_daily", "builder_daily", "trader_coin_daily")
+    assert {name: restored[name] for name in same} == {name: before[name] for name in same}
+
+
+def test_bad_lines_are_kept_with_their_places_and_the_rest_is_loaded(
+    world: Installation, vigil: Installation
+) -> None:
+    source = _objects(world)[3]
+    target = Path(vigil.settings.node_data) / "node_fills_by_block/hourly/20250901"
+    target.mkdir(parents=True)
+    good = lz4.frame.decompress(source.read_bytes())
+    (target / "3.lz4").write_bytes(lz4.frame.compress(b'{"broken\n' + good))
+
+    backfill(vigil.settings, FIRST, FIRST)
+
+    [line] = vigil.records("SELECT * FROM quarantined_lines")
+    assert (line["file_id"], line["line_number"], line["byte_offset"]) == ("20250901/03", 1, 0)
+    assert line["raw"] == '{"broken'
+    [progress] = vigil.records("SELECT rows_loaded, rows_rejected FROM load_progress")
+    assert progress == {"rows_loaded": len(read_object(source).rows), "rows_rejected": 1}
+    [health] = vigil.records("SELECT rejected_lines, hours_present FROM data_health")
+    assert health == {"rejected_lines": 1, "hours_present": 1}
+
+
+def test_a_truncated_object_fails_its_day_and_no_other(
+    world: Installation, vigil: Installation
+) -> None:
+    raw = Path(vigil.settings.node_data)
+    shutil.copytree(
+        Path(world.settings.node_data) / "node_fills_by_block", raw / "node_fills_by_block"
+    )
+    broken = raw / f"node_fills_by_block/hourly/{LAST:%Y%m%d}/7.lz4"
+    broken.write_bytes(broken.read_bytes()[:-20])
+
+    with pytest.raises(PartitionsFailed, match=r"fills_parquet 2025-09-02"):
+        backfill(vigil.settings, FIRST, LAST)
+
+    assert [row["day"] for row in vigil.records("SELECT day FROM data_health")] == [str(FIRST)]
+
+
+def test_a_row_of_another_day_is_loaded_on_its_own_day(
+    world: Installation, vigil: Installation
+) -> None:
+    source = _objects(world)[10]
+    target = Path(vigil.settings.node_data) / "node_fills_by_block/hourly/20250903"
+    target.mkdir(parents=True)
+    shutil.copy(source, target / "5.lz4")
+
+    backfill(vigil.settings, date(2025, 9, 1), date(2025, 9, 3))
+    backfill(vigil.settings, date(2025, 9, 1), date(2025, 9, 3))
+
+    days = vigil.records("SELECT day, fills FROM data_health ORDER BY day")
+    count = len(read_object(source).rows)
+    assert [(row["day"], row["fills"]) for row in days] == [
+        ("2025-09-01", count),
+        ("2025-09-02", 0),
+        ("2025-09-03", 0),
+    ]

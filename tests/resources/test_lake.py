@@ -1,0 +1,436 @@
+"""Taking source objects into the lake, on a local folder."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import lz4.frame
+import polars as pl
+import pytest
+
+from tests.reference import slow_reader
+from tests.reference.hostile_lines import (
+    ZERO_HASH,
+    fill_line,
+    hostile_lines,
+    make_block,
+    make_fill,
+    respelt,
+    to_line,
+)
+from vigil_core.errors import LakeIncomplete, UnreadableObject
+from vigil_core.fills.schema import LAKE_SCHEMA
+from vigil_resources.lake import Lake, LedgerEntry, Manifest, RawFills
+from vigil_resources.store import Store
+
+DAY = date(2025, 10, 27)
+NEXT_DAY = date(2025, 10, 28)
+FILE_ID = "20251027/17"
+KEY = "node_fills_by_block/hourly/20251027/17.lz4"
+NEXT_MIDNIGHT = 1_761_609_600_000
+GOOD = fill_line()
+EARLY_BLOCK = fill_line(time=NEXT_MIDNIGHT - 1, oid=1)
+LATE_BLOCK = fill_line(time=NEXT_MIDNIGHT, oid=2)
+
+
+class Bench:
+    """A raw folder and a lake beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.raw_folder = folder / "raw"
+        self.lake_folder = folder / "lake"
+        self.scratch = folder / "scratch"
+        self.raw = Store(str(self.raw_folder))
+        self.lake = Lake(Store(str(self.lake_folder)), self.scratch)
+
+    def put(self, data: bytes, key: str = KEY) -> None:
+        self.raw.write(key, data)
+
+    def put_lines(self, *lines: bytes, key: str = KEY) -> None:
+        self.put(lz4.frame.compress(b"".join(line + b"\n" for line in lines)), key)
+
+    def manifest(self, day: date = DAY) -> Manifest:
+        return RawFills(self.raw).manifest(day)
+
+    def take_in(self, file_id: str = FILE_ID, day: date = DAY) -> LedgerEntry:
+        manifest = self.manifest(day)
+        return self.lake.take_in(
+            self.raw, file_id, manifest.objects[file_id], manifest.source
+        )
+
+    def take(self, *lines: bytes) -> LedgerEntry:
+        self.put_lines(*lines)
+        return self.take_in()
+
+    def rows(self, day: date = DAY) -> list[dict[str, Any]]:
+        frames = [self.lake.read_part(part) for part in self.lake.day(day).parts]
+        return [row for frame in frames for row in frame.to_dicts()]
+
+    def files(self) -> dict[str, str]:
+        """SHA-256 of every file of the lake."""
+        return {
+            path.relative_to(self.lake_folder).as_posix(): hashlib.sha256(
+                path.read_bytes()
+            ).hexdigest()
+            for path in sorted(self.lake_folder.rglob("*"))
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+class Interrupted(Exception):
+    """Stands for a process that ends here."""
+
+
+class StoreThatStops(Store):
+    """Ends the process when a key of this prefix is written."""
+
+    def __init__(self, root: str, prefix: str) -> None:
+        super().__init__(root)
+        self.prefix = prefix
+
+    def write(self, key: str, content: bytes | Path) -> None:
+        if key.startswith(self.prefix):
+            raise Interrupted(key)
+        super().write(key, content)
+
+
+def same_as_slow_reader(rows: Sequence[dict[str, Any]], lines: Sequence[bytes]) -> None:
+    """Columns without JSON; those are compared where lines are decoded."""
+    expected = slow_reader.read_lines(b"\n".join(lines) + b"\n").rows
+    assert len(rows) == len(expected)
+    for mine, other in zip(rows, expected, strict=True):
+        for column in other.keys() - {"liquidation", "extra"}:
+            assert mine[column] == other[column]
+
+
+# --- what becomes of an object -------------------------------------------------------------
+
+
+def test_rows_come_back_as_they_were(bench: Bench) -> None:
+    lines = [line for _, line, accepted in hostile_lines() if accepted and b'"time":17' in line]
+    entry = bench.take(*lines)
+
+    assert (entry.lines, entry.rejected, entry.blank_lines) == (len(lines), 0, 0)
+    days = sorted({date.fromisoformat(part.day) for part in entry.parts})
+    same_day = [r for r in slow_reader.read_lines(b"\n".join(lines)).rows if r["time"] > 0]
+    assert entry.rows == len(same_day) == sum(len(bench.rows(day)) for day in days)
+
+
+def test_ledger_entry_counts_what_it_held(bench: Bench) -> None:
+    empty = to_line(make_block(block_number=5))
+    entry = bench.take(empty, b"", GOOD, fill_line(newKey=1), b"{")
+
+    assert (entry.lines, entry.blank_lines, entry.rejected, entry.empty_blocks) == (5, 1, 1, 1)
+    assert (entry.first_block, entry.last_block) == (5, 777_010_829)
+    assert entry.rows_by_hour == {FILE_ID: 2}
+    assert entry.unknown_keys == {"newKey": 1}
+    assert bench.lake.entry(FILE_ID) == entry
+
+
+def test_rows_go_to_the_day_of_their_own_time(bench: Bench) -> None:
+    entry = bench.take(EARLY_BLOCK, LATE_BLOCK)
+
+    assert [(part.day, part.rows) for part in entry.parts] == [
+        ("2025-10-27", 1),
+        ("2025-10-28", 1),
+    ]
+    assert entry.parts[1].path == "fills/day=2025-10-28/20251027-17.parquet"
+    assert [row["oid"] for row in bench.rows(DAY)] == [1]
+    assert [row["oid"] for row in bench.rows(NEXT_DAY)] == [2]
+    assert entry.rows_by_hour == {"20251027/23": 1, "20251028/00": 1}
+
+
+def test_hour_zero_of_the_next_day_gives_this_day_its_last_rows(bench: Bench) -> None:
+    key = "node_fills_by_block/hourly/20251028/0.lz4"
+    bench.put_lines(EARLY_BLOCK, LATE_BLOCK, key=key)
+
+    bench.take_in("20251028/00")
+
+    assert [row["oid"] for row in bench.rows(DAY)] == [1]
+    assert list(bench.lake.day(DAY).entries) == ["20251028/00"]
+
+
+def test_one_block_may_span_midnight(bench: Bench) -> None:
+    fills = [make_fill(time=NEXT_MIDNIGHT + step, oid=step + 1) for step in (-1, 0, 1)]
+    entry = bench.take(to_line(make_block(*fills)))
+    assert [part.rows for part in entry.parts] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"broken',
+        b"\xff\x00",
+        respelt(GOOD, b'"px":"100000.5",', b""),
+        fill_line(fee="1e5"),
+        fill_line(coin="\x00"),
+    ],
+    ids=["broken_json", "not_text", "missing_field", "exponent", "escaped_nul"],
+)
+def test_bad_line_lies_in_quarantine_with_its_place(bench: Bench, bad: bytes) -> None:
+    entry = bench.take(GOOD, bad, fill_line(oid=2))
+
+    (record,) = bench.lake.rejections(FILE_ID)
+    assert (record["line_number"], record["byte_offset"]) == (2, len(GOOD) + 1)
+    assert (record["file_id"], record["key"]) == (FILE_ID, KEY)
+    assert record["reason"]
+    assert "\x00" not in record["raw"]
+    exact = record.get("raw_base64")
+    assert (base64.b64decode(exact) if exact else record["raw"].encode()) == bad
+    assert (entry.lines, entry.rejected, entry.rows) == (3, 1, 2)
+    assert [row["oid"] for row in bench.rows()] == [214_106_928_179, 2]
+
+
+def test_unknown_key_is_kept_and_counted(bench: Bench) -> None:
+    entry = bench.take(respelt(GOOD, b'"tid"', b'"newKey":0.12345678901234567890,"tid"'))
+    (row,) = bench.rows()
+    assert row["extra"] == '{"newKey":0.12345678901234567890}'
+    assert entry.unknown_keys == {"newKey": 1}
+
+
+def test_unknown_dir_dust_and_float_noise_are_fills(bench: Bench) -> None:
+    lines = [
+        fill_line(dir="Hodl Long"),
+        fill_line(tid=0, dir="Spot Dust Conversion", hash=ZERO_HASH, fee="0.0"),
+        fill_line(startPosition="3135809.3999999999"),
+    ]
+    assert bench.take(*lines).rejected == 0
+    rows = bench.rows()
+    same_as_slow_reader(rows, lines)
+    assert [row["dir"] for row in rows[:2]] == ["Hodl Long", "Spot Dust Conversion"]
+    assert rows[1]["tid"] == 0
+    assert rows[2]["start_position"] == Decimal("3135809.3999999999")
+
+
+@pytest.mark.parametrize("data", [b"", lz4.frame.compress(b"")], ids=["no_bytes", "no_lines"])
+def test_empty_object_is_taken_in_without_rows(bench: Bench, data: bytes) -> None:
+    bench.put(data)
+    entry = bench.take_in()
+    assert (entry.lines, entry.rows, entry.parts) == (0, 0, [])
+    assert list(bench.files()) == ["ledger/20251027-17.json"]
+    assert bench.lake.stale_objects(bench.manifest()) == {}
+    assert bench.lake.day(DAY).rows == 0
+
+
+def test_second_frame_is_read_too(bench: Bench) -> None:
+    text = GOOD + b"\n" + fill_line(oid=2) + b"\n"
+    bench.put(lz4.frame.compress(text[:100]) + lz4.frame.compress(text[100:]))
+    bench.take_in()
+    same_as_slow_reader(bench.rows(), text.splitlines())
+
+
+def test_truncated_object_leaves_nothing(bench: Bench) -> None:
+    whole = lz4.frame.compress((GOOD + b"\n") * 500, block_size=lz4.frame.BLOCKSIZE_MAX64KB)
+    for length in (1, 10, len(whole) // 2, len(whole) - 1):
+        bench.put(whole[:length])
+        with pytest.raises(UnreadableObject, match="LZ4"):
+            bench.take_in()
+    assert bench.files() == {}
+    assert list(bench.scratch.iterdir()) == []
+    assert list(bench.lake.stale_objects(bench.manifest())) == [FILE_ID]
+
+
+def test_truncated_object_leaves_what_was_there_before(bench: Bench) -> None:
+    bench.take(GOOD, b"{")
+    before = bench.files()
+    bench.put(lz4.frame.compress(GOOD * 9)[:-3])
+    with pytest.raises(UnreadableObject):
+        bench.take_in()
+    assert bench.files() == before
+
+
+# --- again ---------------------------------------------------------------------------------
+
+
+def test_same_object_gives_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
+    lines = [GOOD, b"{", EARLY_BLOCK, LATE_BLOCK, fill_line(newKey={"b": 1, "a": 2})]
+    bench.take(*lines)
+    first = bench.files()
+    bench.take_in()
+    assert bench.files() == first
+
+    other = Bench(tmp_path / "other")
+    other.put_lines(*lines)
+    manifest = bench.manifest()
+    other.lake.take_in(other.raw, FILE_ID, manifest.objects[FILE_ID], manifest.source)
+    assert other.files() == first
+
+
+def test_lost_rows_of_another_day_lose_their_part(bench: Bench) -> None:
+    bench.take(EARLY_BLOCK, LATE_BLOCK, b"{")
+    bench.take(EARLY_BLOCK)
+
+    assert list(bench.files()) == [
+        "fills/day=2025-10-27/20251027-17.parquet",
+        "ledger/20251027-17.json",
+    ]
+    assert bench.lake.day(NEXT_DAY).parts == []
+
+
+@pytest.mark.parametrize("at", ["ledger/", "quarantine/", "fills/day=2025-10-28"])
+@pytest.mark.parametrize("lines", [[EARLY_BLOCK], [GOOD, LATE_BLOCK, b"{", b"["]])
+def test_interrupted_take_in_is_repaired_by_the_next(
+    bench: Bench, tmp_path: Path, at: str, lines: list[bytes]
+) -> None:
+    # given: an older content, and the newer one cut off while it was taken in
+    bench.take(EARLY_BLOCK, LATE_BLOCK, b"{")
+    bench.put_lines(*lines)
+    manifest = bench.manifest()
+    listed = manifest.objects[FILE_ID]
+    stopping = Lake(StoreThatStops(str(bench.lake_folder), at), bench.scratch)
+    try:
+        stopping.take_in(bench.raw, FILE_ID, listed, manifest.source)
+    except Interrupted:
+        assert list(bench.lake.stale_objects(manifest)) == [FILE_ID]
+
+    # when
+    bench.take_in()
+
+    # then: as if nothing had happened
+    fresh = Bench(tmp_path / "fresh")
+    fresh.put_lines(*lines)
+    fresh.lake.take_in(fresh.raw, FILE_ID, listed, manifest.source)
+    assert bench.files() == fresh.files()
+    assert bench.lake.stale_objects(manifest) == {}
+
+
+def test_interrupted_first_take_in_is_repaired_by_the_next(bench: Bench) -> None:
+    bench.put_lines(EARLY_BLOCK, LATE_BLOCK)
+    manifest = bench.manifest()
+    stopping = Lake(StoreThatStops(str(bench.lake_folder), "ledger/"), bench.scratch)
+    with pytest.raises(Interrupted):
+        stopping.take_in(bench.raw, FILE_ID, manifest.objects[FILE_ID], manifest.source)
+    with pytest.raises(LakeIncomplete, match="disagree"):
+        bench.lake.day(DAY)
+
+    bench.take_in()
+
+    assert bench.lake.day(DAY).rows == 1
+    assert bench.lake.day(NEXT_DAY).rows == 1
+
+
+def test_part_left_by_an_interruption_is_removed_though_the_ledger_never_named_it(
+    bench: Bench,
+) -> None:
+    # given: content with rows of two days was cut off before its ledger entry
+    bench.put_lines(EARLY_BLOCK, LATE_BLOCK, b"{")
+    manifest = bench.manifest()
+    stopping = Lake(StoreThatStops(str(bench.lake_folder), "ledger/"), bench.scratch)
+    with pytest.raises(Interrupted):
+        stopping.take_in(bench.raw, FILE_ID, manifest.objects[FILE_ID], manifest.source)
+
+    # when: the object has meanwhile changed and holds rows of one day only
+    bench.take(EARLY_BLOCK)
+
+    # then
+    assert list(bench.files()) == [
+        "fills/day=2025-10-27/20251027-17.parquet",
+        "ledger/20251027-17.json",
+    ]
+
+
+# --- what is stale, and what a day holds ---------------------------------------------------
+
+
+def test_changed_object_is_stale(bench: Bench) -> None:
+    assert list(stale(bench)) == []
+    bench.put_lines(GOOD)
+    assert list(stale(bench)) == [FILE_ID]
+    bench.take_in()
+    assert list(stale(bench)) == []
+    bench.put_lines(GOOD, fill_line(oid=2))
+    assert list(stale(bench)) == [FILE_ID]
+
+
+def stale(bench: Bench) -> list[str]:
+    return list(bench.lake.stale_objects(bench.manifest()))
+
+
+def test_older_decoder_or_other_source_is_stale(bench: Bench) -> None:
+    entry = bench.take(GOOD)
+    manifest = bench.manifest()
+    assert list(bench.lake.stale_objects(replace(manifest, source="sandbox"))) == [FILE_ID]
+
+    entry.decoder_version -= 1
+    bench.lake.store.write("ledger/20251027-17.json", entry.to_json())
+    assert list(bench.lake.stale_objects(manifest)) == [FILE_ID]
+
+
+def test_version_of_a_day_changes_with_its_rows_only(bench: Bench) -> None:
+    bench.take(GOOD)
+    first = bench.lake.day(DAY).version
+    bench.take_in()
+    assert bench.lake.day(DAY).version == first
+    bench.take(GOOD, fill_line(oid=2))
+    assert bench.lake.day(DAY).version != first
+
+
+def test_altered_part_is_not_read(bench: Bench) -> None:
+    (part,) = bench.take(GOOD).parts
+    content = bytearray(bench.lake.store.read(part.path))
+    content[100] ^= 1
+    bench.lake.store.write(part.path, bytes(content))
+    with pytest.raises(LakeIncomplete, match="not what its ledger entry says"):
+        bench.lake.read_part(part)
+
+
+def test_part_has_the_columns_of_the_lake(bench: Bench) -> None:
+    (part,) = bench.take(GOOD).parts
+    frame = bench.lake.read_part(part)
+    assert dict(frame.schema) == LAKE_SCHEMA
+    assert frame.select(pl.len()).item() == part.rows == 1
+
+
+# --- manifests -----------------------------------------------------------------------------
+
+
+def test_manifest_names_the_missing_hours(bench: Bench) -> None:
+    for hour in (0, 7, 23):
+        bench.put_lines(GOOD, key=f"node_fills_by_block/hourly/20251027/{hour}.lz4")
+    bench.put_lines(GOOD, key="node_fills_by_block/hourly/20251028/0.lz4")
+    bench.put_lines(GOOD, key="node_fills_by_block/hourly/20251028/1.lz4")
+    bench.put(b"?", key="node_fills_by_block/hourly/20251027/readme.txt")
+
+    manifest = bench.manifest()
+
+    assert list(manifest.objects) == ["20251027/00", "20251027/07", "20251027/23", "20251028/00"]
+    assert list(manifest.own) == ["20251027/00", "20251027/07", "20251027/23"]
+    assert manifest.missing_hours == [h for h in range(24) if h not in (0, 7, 23)]
+
+
+def test_kept_manifest_comes_back(bench: Bench) -> None:
+    bench.put_lines(GOOD)
+    manifest = bench.manifest()
+    bench.lake.write_manifest(manifest)
+    assert bench.lake.manifest(DAY) == manifest
+    assert bench.lake.manifest(DAY).version == manifest.version
+    kept = json.loads((bench.lake_folder / "manifests/2025-10-27.json").read_text())
+    assert kept["missing_hours"] == manifest.missing_hours
+
+
+def test_day_that_was_never_listed_says_what_to_do(bench: Bench) -> None:
+    with pytest.raises(LakeIncomplete, match="materialize raw_fills for 2025-10-27"):
+        bench.lake.manifest(DAY)
+
+
+def test_marker_at_the_root_makes_the_source_a_sandbox(bench: Bench) -> None:
+    bench.put_lines(GOOD)
+    assert bench.manifest().source == "hyperliquid"
+    before = bench.manifest().version
+
+    bench.put(b"{}", key="sandbox.json")
+
+    assert bench.manifest().source == "sandbox"
+    assert bench.manifest().version != before
+    assert bench.take_in().source == "sandbox"
