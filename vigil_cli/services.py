@@ -1,7 +1,6 @@
 """Dagster's web server and daemon, as children of this process."""
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from vigil_core.errors import VigilError
 from vigil_resources.settings import PROJECT_ROOT, Settings
@@ -51,7 +51,7 @@ def services() -> Iterator[str]:
 
 @contextmanager
 def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    program = shutil.which(command[0]) or command[0]
+    program = Path(sys.executable).with_name(command[0])
     process = subprocess.Popen(
         [program, *command[1:]],
         cwd=PROJECT_ROOT,

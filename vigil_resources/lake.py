@@ -2,11 +2,12 @@
 
     fills/day=2026-03-14/20260315-00.parquet    rows of that day found in that object
     quarantine/20260315-00.jsonl                its lines that are no blocks, as they came
-    ledger/20260315-00.json                     what became of the object; written last
+    ledger/20260315-00.json                     what became of the object
     manifests/2026-03-15.json                   the objects listed for a day
 
-An object is taken in whole or not at all: its ledger entry is the commit. The same object
-gives the same bytes.
+An object is taken in whole or not at all. Its ledger entry is written twice: before its files,
+as unfinished, so that whatever an interruption leaves behind is known by name; and last, which
+is the commit. The same object gives the same bytes.
 """
 
 import base64
@@ -16,7 +17,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,15 @@ from vigil_core.calendar import DAY_MS, HOUR_MS, day_of
 from vigil_core.errors import LakeIncomplete, ObjectMissing, UnreadableObject
 from vigil_core.fills.node_format import Rejection, decode_lines
 from vigil_core.fills.schema import LAKE_SCHEMA
-from vigil_core.fills.source_keys import SourceHour, day_prefix, hours_of_day
+from vigil_core.fills.source_keys import day_prefix, hours_of_day
 from vigil_resources.lz4_lines import BrokenFrame, line_batches
 from vigil_resources.store import Listed, Store, read_chunks
 
 DECODER_VERSION = 1
 """Raise when the same object would give other rows: all its parts are then stale."""
+
+_UNFINISHED = 0
+"""In place of the decoder's version: the entry names what may lie there, nothing is vouched for."""
 
 SANDBOX_MARKER = "sandbox.json"
 """An object of this name at a raw root says that everything there is simulated."""
@@ -220,16 +224,14 @@ class Lake:
             local = Path(folder) / "object.lz4"
             raw.download(listed, local)
             files, quarantine = _decode(local, entry, Path(folder))
-            for day, path in sorted(files.items()):
-                key = _part_key(day, file_id)
-                self.store.write(key, path)
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                rows = pq.read_metadata(path).num_rows
-                entry.parts.append(Part(day=str(day), path=key, rows=rows, sha256=digest))
+            entry.parts = [_part(day, file_id, path) for day, path in sorted(files.items())]
+            # Cut off anywhere from here on, the object counts as stale, and the next run
+            # finds in this entry what to remove.
+            self.store.write(_ledger_key(file_id), _unfinished(before, entry).to_json())
+            for part in entry.parts:
+                self.store.write(part.path, files[date.fromisoformat(part.day)])
             if entry.rejected:
                 self.store.write(_quarantine_key(file_id), quarantine)
-        # Surplus goes first: cut off here, the old entry still names the old content, so the
-        # object counts as stale and the next run does all of this again.
         if before is not None:
             for path in {p.path for p in before.parts} - {p.path for p in entry.parts}:
                 self.store.delete(path)
@@ -250,12 +252,18 @@ class Lake:
         ids += [_file_id(key) for key in present]
         found = {file_id: self.entry(file_id) for file_id in dict.fromkeys(ids)}
         entries = {f: e for f, e in sorted(found.items()) if e is not None}
+        for file_id, entry in entries.items():
+            if entry.decoder_version == _UNFINISHED:
+                raise LakeIncomplete(
+                    f"the decoding of {file_id} was interrupted",
+                    f"materialize fills_parquet for {_directory_day(file_id)}",
+                )
         parts = [p for e in entries.values() for p in e.parts if p.day == str(day)]
         unvouched = sorted(set(present) ^ {part.path for part in parts})
         if unvouched:
             raise LakeIncomplete(
                 f"the lake's {unvouched[0]} and the ledger disagree",
-                f"materialize fills_parquet for {day}",
+                f"materialize fills_parquet for {_directory_day(_file_id(unvouched[0]))}",
             )
         return DayOfLake(day=day, parts=sorted(parts, key=lambda p: p.path), entries=entries)
 
@@ -312,18 +320,40 @@ def _decode(local: Path, entry: LedgerEntry, folder: Path) -> tuple[dict[date, P
     return files, quarantine
 
 
+def _part(day: date, file_id: str, path: Path) -> Part:
+    return Part(
+        day=str(day),
+        path=_part_key(day, file_id),
+        rows=pq.read_metadata(path).num_rows,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def _unfinished(before: LedgerEntry | None, entry: LedgerEntry) -> LedgerEntry:
+    """Names every file that may lie there until the entry proper is written."""
+    old = before.parts if before is not None else []
+    parts = {part.path: part for part in [*old, *entry.parts]}
+    rejected = max(before.rejected if before is not None else 0, entry.rejected)
+    return replace(
+        entry, decoder_version=_UNFINISHED, parts=list(parts.values()), rejected=rejected
+    )
+
+
 def _rows_by_hour(fills: pl.DataFrame) -> dict[str, int]:
     counted = fills.group_by(pl.col("time") // HOUR_MS).len()
     return {
-        f"{day_of(hour * HOUR_MS):%Y%m%d}/{hour % 24:02d}": rows for hour, rows in counted.iter_rows()
+        f"{day_of(hour * HOUR_MS):%Y%m%d}/{hour % 24:02d}": rows
+        for hour, rows in counted.iter_rows()
     }
 
 
 def _by_day(fills: pl.DataFrame) -> Iterable[tuple[date, pl.DataFrame]]:
     day = (fills["time"] // DAY_MS).alias("_day")
-    for (number,), rows in fills.with_columns(day).partition_by(
-        "_day", as_dict=True, include_key=False, maintain_order=True
-    ).items():
+    for (number,), rows in (
+        fills.with_columns(day)
+        .partition_by("_day", as_dict=True, include_key=False, maintain_order=True)
+        .items()
+    ):
         yield day_of(int(number) * DAY_MS), rows
 
 
@@ -377,6 +407,10 @@ def _ledger_key(file_id: str) -> str:
 
 def _quarantine_key(file_id: str) -> str:
     return f"quarantine/{file_id.replace('/', '-')}.jsonl"
+
+
+def _directory_day(file_id: str) -> date:
+    return date.fromisoformat(file_id.partition("/")[0])
 
 
 def _file_id(part_key: str) -> str:

@@ -67,7 +67,9 @@ def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
             try:
                 piece = decoder.decompress(data)
             except RuntimeError as error:
-                raise BrokenFrame(f"LZ4 stream broken after {total} bytes of text: {error}") from None
+                raise BrokenFrame(
+                    f"LZ4 stream broken after {total} bytes of text: {error}"
+                ) from None
             in_frame = True
             total += len(piece)
             if piece:

@@ -37,20 +37,22 @@ class Store:
     """
 
     def __init__(
-        self, root: str, s3: Mapping[str, str] | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        root: str,
+        s3: Mapping[str, str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.root = root
         self._sleep = sleep
         if root.startswith("s3://"):
             config = {name: value for name, value in (s3 or {}).items() if value}
-            if config.get("aws_endpoint_url", "").startswith("http://"):
-                config["allow_http"] = "true"
+            plain = config.get("aws_endpoint_url", "").startswith("http://")
             # The exchange's buckets let the reader pay; without the header they answer 403.
             self._store: S3Store | LocalStore = S3Store.from_url(
                 root,
                 config=config,  # type: ignore[arg-type]
                 request_payer=True,
-                client_options={"read_timeout": "20s", "timeout": "15m"},
+                client_options={"read_timeout": "20s", "timeout": "15m", "allow_http": plain},
             )
         else:
             Path(root).mkdir(parents=True, exist_ok=True)

@@ -59,12 +59,36 @@ BEYOND_THE_NODE = [
     ("before_int64", fill_line(oid=-(2**63) - 1), False),
     ("escaped_nul_in_key", respelt(GOOD, b'"tid"', b'"a\\u0000":1,"tid"'), False),
     ("escaped_surrogate_in_key", respelt(GOOD, b'"tid"', b'"\\udfff":1,"tid"'), False),
-    ("escaped_nul_in_block_key", respelt(GOOD, b'"block_number"', b'"\\u0000":1,"block_number"'), False),
-    ("lists_200_deep", respelt(GOOD, b'"tid"', b'"x":' + b"[" * 196 + b"]" * 196 + b',"tid"'), True),
-    ("lists_201_deep", respelt(GOOD, b'"tid"', b'"x":' + b"[" * 197 + b"]" * 197 + b',"tid"'), False),
-    ("objects_250_deep", respelt(GOOD, b'"tid"', b'"x":' + b'{"a":' * 250 + b"1" + b"}" * 250 + b',"tid"'), False),
-    ("integer_5000_digits_unknown", respelt(GOOD, b'"tid"', b'"x":' + b"7" * 5000 + b',"tid"'), True),
-    ("exponent_beyond_any_range", respelt(GOOD, b'"tid"', b'"x":1e99999999999999999999,"tid"'), False),
+    (
+        "escaped_nul_in_block_key",
+        respelt(GOOD, b'"block_number"', b'"\\u0000":1,"block_number"'),
+        False,
+    ),
+    (
+        "lists_200_deep",
+        respelt(GOOD, b'"tid"', b'"x":' + b"[" * 196 + b"]" * 196 + b',"tid"'),
+        True,
+    ),
+    (
+        "lists_201_deep",
+        respelt(GOOD, b'"tid"', b'"x":' + b"[" * 197 + b"]" * 197 + b',"tid"'),
+        False,
+    ),
+    (
+        "objects_250_deep",
+        respelt(GOOD, b'"tid"', b'"x":' + b'{"a":' * 250 + b"1" + b"}" * 250 + b',"tid"'),
+        False,
+    ),
+    (
+        "integer_5000_digits_unknown",
+        respelt(GOOD, b'"tid"', b'"x":' + b"7" * 5000 + b',"tid"'),
+        True,
+    ),
+    (
+        "exponent_beyond_any_range",
+        respelt(GOOD, b'"tid"', b'"x":1e99999999999999999999,"tid"'),
+        False,
+    ),
     ("form_feed_alone", b"\x0c", False),
     ("time_2019", to_line(make_block(make_fill(), local_time="2019-12-31T23:59:59.9")), False),
     ("time_2100", to_line(make_block(make_fill(), block_time="2100-01-01T00:00:00")), False),
@@ -237,7 +261,17 @@ SEEDS = [
     to_line(make_block(make_fill(), make_fill(side="A", tid=0, dir="Spot Dust Conversion"))),
 ]
 PIECES = [b'"', b":", b",", b"0", b"-", b"e9", b".", b"\\u0000", b"\\", b"{}", b"[]", b" ", b"\x00"]
-PIECES += [b"null", b'"px":"1",', b'"x":1,', b"\xff", b"\r", b"\x0c", b"true", b"9" * 30, b'"x" :[1],']
+PIECES += [
+    b"null",
+    b'"px":"1",',
+    b'"x":1,',
+    b"\xff",
+    b"\r",
+    b"\x0c",
+    b"true",
+    b"9" * 30,
+    b'"x" :[1],',
+]
 
 
 @st.composite

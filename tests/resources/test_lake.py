@@ -60,9 +60,7 @@ class Bench:
 
     def take_in(self, file_id: str = FILE_ID, day: date = DAY) -> LedgerEntry:
         manifest = self.manifest(day)
-        return self.lake.take_in(
-            self.raw, file_id, manifest.objects[file_id], manifest.source
-        )
+        return self.lake.take_in(self.raw, file_id, manifest.objects[file_id], manifest.source)
 
     def take(self, *lines: bytes) -> LedgerEntry:
         self.put_lines(*lines)
@@ -93,16 +91,29 @@ class Interrupted(Exception):
 
 
 class StoreThatStops(Store):
-    """Ends the process when a key of this prefix is written."""
+    """Ends the process at the n-th write, counted from 1."""
 
-    def __init__(self, root: str, prefix: str) -> None:
+    def __init__(self, root: str, at: int) -> None:
         super().__init__(root)
-        self.prefix = prefix
+        self.at = at
+        self.writes = 0
 
     def write(self, key: str, content: bytes | Path) -> None:
-        if key.startswith(self.prefix):
+        self.writes += 1
+        if self.writes == self.at:
             raise Interrupted(key)
         super().write(key, content)
+
+
+def interrupt(bench: Bench, at: int) -> bool:
+    """Take the object in until the n-th write; False if it needs no so many."""
+    manifest = bench.manifest()
+    lake = Lake(StoreThatStops(str(bench.lake_folder), at), bench.scratch)
+    try:
+        lake.take_in(bench.raw, FILE_ID, manifest.objects[FILE_ID], manifest.source)
+    except Interrupted:
+        return True
+    return False
 
 
 def same_as_slow_reader(rows: Sequence[dict[str, Any]], lines: Sequence[bytes]) -> None:
@@ -278,20 +289,16 @@ def test_lost_rows_of_another_day_lose_their_part(bench: Bench) -> None:
     assert bench.lake.day(NEXT_DAY).parts == []
 
 
-@pytest.mark.parametrize("at", ["ledger/", "quarantine/", "fills/day=2025-10-28"])
+@pytest.mark.parametrize("at", range(1, 6))
 @pytest.mark.parametrize("lines", [[EARLY_BLOCK], [GOOD, LATE_BLOCK, b"{", b"["]])
 def test_interrupted_take_in_is_repaired_by_the_next(
-    bench: Bench, tmp_path: Path, at: str, lines: list[bytes]
+    bench: Bench, tmp_path: Path, at: int, lines: list[bytes]
 ) -> None:
     # given: an older content, and the newer one cut off while it was taken in
     bench.take(EARLY_BLOCK, LATE_BLOCK, b"{")
     bench.put_lines(*lines)
     manifest = bench.manifest()
-    listed = manifest.objects[FILE_ID]
-    stopping = Lake(StoreThatStops(str(bench.lake_folder), at), bench.scratch)
-    try:
-        stopping.take_in(bench.raw, FILE_ID, listed, manifest.source)
-    except Interrupted:
+    if interrupt(bench, at):
         assert list(bench.lake.stale_objects(manifest)) == [FILE_ID]
 
     # when
@@ -300,40 +307,42 @@ def test_interrupted_take_in_is_repaired_by_the_next(
     # then: as if nothing had happened
     fresh = Bench(tmp_path / "fresh")
     fresh.put_lines(*lines)
-    fresh.lake.take_in(fresh.raw, FILE_ID, listed, manifest.source)
+    fresh.lake.take_in(fresh.raw, FILE_ID, manifest.objects[FILE_ID], manifest.source)
     assert bench.files() == fresh.files()
     assert bench.lake.stale_objects(manifest) == {}
 
 
-def test_interrupted_first_take_in_is_repaired_by_the_next(bench: Bench) -> None:
+@pytest.mark.parametrize("at", [2, 3, 4])
+def test_unfinished_day_is_not_read(bench: Bench, at: int) -> None:
+    # given: two parts between the two ledger entries
     bench.put_lines(EARLY_BLOCK, LATE_BLOCK)
-    manifest = bench.manifest()
-    stopping = Lake(StoreThatStops(str(bench.lake_folder), "ledger/"), bench.scratch)
-    with pytest.raises(Interrupted):
-        stopping.take_in(bench.raw, FILE_ID, manifest.objects[FILE_ID], manifest.source)
-    with pytest.raises(LakeIncomplete, match="disagree"):
+    assert interrupt(bench, at)
+
+    with pytest.raises(LakeIncomplete, match="interrupted; materialize .* for 2025-10-27"):
         bench.lake.day(DAY)
 
     bench.take_in()
-
-    assert bench.lake.day(DAY).rows == 1
-    assert bench.lake.day(NEXT_DAY).rows == 1
+    assert (bench.lake.day(DAY).rows, bench.lake.day(NEXT_DAY).rows) == (1, 1)
 
 
-def test_part_left_by_an_interruption_is_removed_though_the_ledger_never_named_it(
+def test_part_of_another_day_left_by_an_interruption_names_the_day_that_repairs_it(
     bench: Bench,
 ) -> None:
-    # given: content with rows of two days was cut off before its ledger entry
-    bench.put_lines(EARLY_BLOCK, LATE_BLOCK, b"{")
-    manifest = bench.manifest()
-    stopping = Lake(StoreThatStops(str(bench.lake_folder), "ledger/"), bench.scratch)
-    with pytest.raises(Interrupted):
-        stopping.take_in(bench.raw, FILE_ID, manifest.objects[FILE_ID], manifest.source)
+    bench.put_lines(EARLY_BLOCK, LATE_BLOCK)
+    assert interrupt(bench, at=4)
+    with pytest.raises(LakeIncomplete, match="for 2025-10-27"):
+        bench.lake.day(NEXT_DAY)
 
-    # when: the object has meanwhile changed and holds rows of one day only
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_files_left_by_an_interruption_go_when_the_object_changed_since(
+    bench: Bench, at: int
+) -> None:
+    bench.put_lines(EARLY_BLOCK, LATE_BLOCK, b"{")
+    assert interrupt(bench, at)
+
     bench.take(EARLY_BLOCK)
 
-    # then
     assert list(bench.files()) == [
         "fills/day=2025-10-27/20251027-17.parquet",
         "ledger/20251027-17.json",

@@ -25,10 +25,23 @@ LATEST_MS = 4_102_444_800_000
 """2020-01-01 and 2100-01-01: a `time` outside is another unit, not another century."""
 
 BLOCK_KEYS = frozenset({"local_time", "block_time", "block_number", "events"})
-OBLIGATORY = (
-    "coin px sz side time startPosition dir closedPnl hash oid crossed fee feeToken tid".split()
-)
-OPTIONAL = "cloid twapId builder builderFee deployerFee priorityGas liquidation".split()
+OBLIGATORY = [
+    "coin",
+    "px",
+    "sz",
+    "side",
+    "time",
+    "startPosition",
+    "dir",
+    "closedPnl",
+    "hash",
+    "oid",
+    "crossed",
+    "fee",
+    "feeToken",
+    "tid",
+]
+OPTIONAL = ["cloid", "twapId", "builder", "builderFee", "deployerFee", "priorityGas", "liquidation"]
 KNOWN_KEYS = frozenset([*OBLIGATORY, *OPTIONAL])
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
@@ -194,7 +207,7 @@ def check_line(line: bytes) -> Json:
         LineRejected: The line is not a block of fills.
     """
     try:
-        block = json.loads(
+        block: Json = json.loads(
             line.decode("utf-8"),
             parse_int=_exact_integer,
             parse_float=_exact_number,
