@@ -14,7 +14,13 @@ from vigil_resources.settings import Settings
 from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import embedded_postgres, open_lake, open_warehouse
 
-CLEARED = ("DATABASE_URL", "DAGSTER_PG_URL", "PARQUET_S3", "AWS_ENDPOINT_URL", "VIGIL_PG_BIN")
+CLEARED = (
+    "DATABASE_URL",
+    "DAGSTER_PG_URL",
+    "PARQUET_S3",
+    "AWS_ENDPOINT_URL",
+    "VIGIL_PG_BIN",
+)
 
 
 @dataclass(frozen=True)
@@ -40,10 +46,18 @@ class Installation:
 
     def digests(self) -> dict[str, str]:
         """One digest per relation, over every column of every row."""
-        relations = (
-            "fills trader_daily coin_daily builder_daily trader_coin_daily trader_profiles "
-            "load_progress day_state day_parts quarantined_lines"
-        ).split()
+        relations = [
+            "fills",
+            "trader_daily",
+            "coin_daily",
+            "builder_daily",
+            "trader_coin_daily",
+            "trader_profiles",
+            "load_progress",
+            "day_state",
+            "day_parts",
+            "quarantined_lines",
+        ]
         return {
             name: self.records(
                 f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) AS digest FROM {name} AS t"

@@ -49,7 +49,11 @@ STATEMENT = re.compile(
     r"\b(SELECT\s|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET|CREATE\s+TABLE|DROP\s+TABLE"
     r"|ALTER\s+TABLE|TRUNCATE\s)"
 )
-MAY_SPEAK_SQL = {"vigil_resources/schema_installer.py", "vigil_resources/warehouse.py"}
+MAY_SPEAK_SQL = {
+    "vigil_resources/embedded_postgres.py",  # about the server, before there is a schema
+    "vigil_resources/schema_installer.py",
+    "vigil_resources/warehouse.py",
+}
 
 
 def sources(package: str) -> list[Path]:

@@ -14,7 +14,12 @@ def lake_columns() -> dg.TableSchema:
 
 def warehouse_columns() -> dg.TableSchema:
     """Columns of `fills` in Postgres."""
-    postgres = {"Int64": "bigint", "Int32": "integer", "String": "text", "Boolean": "boolean"}
+    postgres = {
+        "Int64": "bigint",
+        "Int32": "integer",
+        "String": "text",
+        "Boolean": "boolean",
+    }
     json = {"liquidation": "jsonb", "extra": "jsonb"}
     return dg.TableSchema(
         [

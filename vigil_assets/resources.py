@@ -4,8 +4,8 @@ from dagster import ConfigurableResource, InitResourceContext
 
 from vigil_resources.lake import Lake, RawFills
 from vigil_resources.settings import Settings
-from vigil_resources.wiring import open_lake, open_raw_fills, open_warehouse
 from vigil_resources.warehouse import Warehouse
+from vigil_resources.wiring import open_lake, open_raw_fills, open_warehouse
 
 # Nothing is configured here: credentials would be stored with the run. Each client reads the
 # settings of the process it works in.

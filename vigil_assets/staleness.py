@@ -22,7 +22,11 @@ class Staleness:
     """Answers for one moment; make a new one after something was built."""
 
     def __init__(
-        self, instance: dg.DagsterInstance, raw: RawFills, lake: Lake, warehouse: Warehouse
+        self,
+        instance: dg.DagsterInstance,
+        raw: RawFills,
+        lake: Lake,
+        warehouse: Warehouse,
     ) -> None:
         self._raw, self._lake, self._warehouse = raw, lake, warehouse
         self._current = {name: warehouse.current_days(name) for name in models()}

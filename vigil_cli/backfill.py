@@ -10,11 +10,11 @@ import dagster as dg
 
 from vigil_assets.definitions import ASSETS, defs
 from vigil_assets.staleness import PROFILES, Staleness, batches
+from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import FIRST_DAY, day_start_ms, days_between
 from vigil_core.errors import InvalidSetting, PartitionsFailed
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import open_lake, open_raw_fills, open_warehouse
-from vigil_cli.ready import dagster_ready
 
 BATCH_DAYS = 10
 
@@ -37,14 +37,20 @@ class Progress:
         filled = round(24 * self.done_days / self.total_days)
         print(
             f"[{'#' * filled}{'.' * (24 - filled)}] {self.done_days}/{self.total_days} days  "
-            f"{self.rows / seconds:,.0f} rows/s  {left:,.0f} s left  {days[0]} … {days[-1]}: {what}",
+            f"{self.rows / seconds:,.0f} rows/s  {left:,.0f} s left  "
+            f"{days[0]} … {days[-1]}: {what}",
             file=sys.stderr,
             flush=True,
         )
 
 
 def backfill(
-    settings: Settings, first: date, last: date, *, select: str | None = None, force: bool = False
+    settings: Settings,
+    first: date,
+    last: date,
+    *,
+    select: str | None = None,
+    force: bool = False,
 ) -> int:
     """Materialize the selected assets for the days `first` … `last`; gives the days worked on.
 
@@ -59,7 +65,11 @@ def backfill(
     selected = _selected(select)
     failed: list[tuple[str, str]] = []
     with dagster_ready(settings) as instance:
-        clients = open_raw_fills(settings), open_lake(settings), open_warehouse(settings)
+        clients = (
+            open_raw_fills(settings),
+            open_lake(settings),
+            open_warehouse(settings),
+        )
         _say(f"{len(days)} days from {settings.node_data}")
         if clients[0].source == "sandbox":
             _say("this source is SIMULATED data (vigil_sandbox), not the exchange's")

@@ -8,11 +8,11 @@ import psycopg
 from psycopg import sql
 
 from vigil_assets.aggregates.daily import DESCRIPTIONS
+from vigil_cli.ready import database_ready
+from vigil_cli.tables import show
 from vigil_core.errors import VigilError
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import DATABASE, embedded_postgres, open_warehouse
-from vigil_cli.ready import database_ready
-from vigil_cli.tables import show
 
 
 class NotConfirmed(VigilError):
@@ -42,7 +42,10 @@ def refresh(settings: Settings) -> None:
                 print(f"{relation} {day}: {rows:,} rows", file=sys.stderr)
                 built += 1
         if not warehouse.profiles_are_current():
-            print(f"trader_profiles: {warehouse.publish_profiles():,} traders", file=sys.stderr)
+            print(
+                f"trader_profiles: {warehouse.publish_profiles():,} traders",
+                file=sys.stderr,
+            )
             built += 1
         print(f"{built} built" if built else "nothing was stale")
 
@@ -55,17 +58,37 @@ def stats(settings: Settings) -> None:
         simulated = sum(row[1] == "sandbox" for row in health)
         if simulated:
             print(f"SIMULATED: {simulated} of {len(health)} days come from vigil_sandbox")
-        headers = "day source hours fills repeated rejected unpriced current".split()
+        headers = [
+            "day",
+            "source",
+            "hours",
+            "fills",
+            "repeated",
+            "rejected",
+            "unpriced",
+            "current",
+        ]
         show("Days", headers, health)
         classes = warehouse.rows("profiles/classes")
-        show("Classes", "type traders fills volume_usd net_pnl_usd".split(), classes)
-        show("Relations", "relation rows bytes".split(), warehouse.rows("health/relations"))
+        show(
+            "Classes",
+            ["type", "traders", "fills", "volume_usd", "net_pnl_usd"],
+            classes,
+        )
+        show(
+            "Relations",
+            ["relation", "rows", "bytes"],
+            warehouse.rows("health/relations"),
+        )
 
 
 def run_query(settings: Settings, statement: str) -> None:
     """Run SQL that may not write, and print what it gives."""
-    with database_ready(settings), open_warehouse(settings).connect(read_only=True) as connection:
-        cursor = connection.execute(statement)  # type: ignore[arg-type]
+    with (
+        database_ready(settings),
+        open_warehouse(settings).connect(read_only=True) as connection,
+    ):
+        cursor = connection.execute(statement)
         if cursor.description is None:
             print(cursor.statusmessage)
             return
@@ -85,7 +108,7 @@ def shell(settings: Settings, arguments: list[str]) -> None:
         url = settings.database_url or embedded_postgres(settings).url(DATABASE)
         status = os.spawnvp(os.P_WAIT, "psql", ["psql", url, *arguments])
     if status == 127:
-        raise VigilError("there is no psql on this machine; use `db-query \"SELECT …\"`")
+        raise VigilError('there is no psql on this machine; use `db-query "SELECT …"`')
 
 
 def reset(settings: Settings, confirmed: str | None) -> None:

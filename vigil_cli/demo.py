@@ -7,13 +7,13 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from vigil_resources.settings import Settings
-from vigil_resources.wiring import open_warehouse
-from vigil_sandbox.world import DEMO, world_is_written, write_world
 from vigil_cli.backfill import backfill
 from vigil_cli.ready import database_ready
 from vigil_cli.services import up
 from vigil_cli.tables import show
+from vigil_resources.settings import Settings
+from vigil_resources.wiring import open_warehouse
+from vigil_sandbox.world import DEMO, world_is_written, write_world
 
 NOTICE = "SIMULATED DATA: vigil_sandbox made these traders; nobody on the exchange is meant."
 
@@ -57,7 +57,11 @@ def print_results(settings: Settings, root: Path) -> None:
         key = (trader["behaviour"], trader["expected_type"], actual)
         tally[key] = tally.get(key, 0) + 1
     rows = [(*key, count, "yes" if key[1] == key[2] else "NO") for key, count in tally.items()]
-    show("Planted behaviours", ["behaviour", "expected", "found", "traders", "as planted"], rows)
+    show(
+        "Planted behaviours",
+        ["behaviour", "expected", "found", "traders", "as planted"],
+        rows,
+    )
 
 
 def _say(text: str) -> None:

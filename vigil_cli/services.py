@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from vigil_cli.ready import dagster_ready
 from vigil_core.errors import VigilError
 from vigil_resources.settings import PROJECT_ROOT, Settings
-from vigil_cli.ready import dagster_ready
 
 PREFERRED_PORT = 3000
 START_SECONDS = 120
@@ -39,7 +39,15 @@ def services() -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     # Blocked in the children too: Ctrl-C reaches us first, and we end them in order.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    web = ["dagster-webserver", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    web = [
+        "dagster-webserver",
+        "-w",
+        "workspace.yaml",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
     with ExitStack() as stack:
         children = [
             stack.enter_context(_child([*web, "--log-level", "warning"])),
@@ -79,7 +87,7 @@ def _wait_until_answers(url: str, children: list[subprocess.Popen[bytes]]) -> No
     while time.monotonic() < deadline:
         for child in children:
             if child.poll() is not None:
-                raise ServiceFailed(f"{child.args} ended with {child.returncode}")
+                raise ServiceFailed(f"{child.args!r} ended with {child.returncode}")
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 json.load(answer)

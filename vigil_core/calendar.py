@@ -12,9 +12,7 @@ FIRST_DAY = date(2025, 7, 27)
 """First UTC day of the exchange's `node_fills_by_block` files."""
 
 
-_NAIVE_ISO = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
-)
+_NAIVE_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?")
 
 
 def day_start_ms(day: date) -> int:

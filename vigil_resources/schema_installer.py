@@ -6,7 +6,13 @@ import psycopg
 from psycopg import sql
 
 from vigil_core.errors import BackendChanged, MigrationChanged
-from vigil_resources.statements import SchemaObject, manifest, migrations, query, template
+from vigil_resources.statements import (
+    SchemaObject,
+    manifest,
+    migrations,
+    query,
+    template,
+)
 
 PLAIN = "plain"
 """The one backend so far: Postgres without TimescaleDB's community features."""
@@ -44,7 +50,7 @@ def _is_new(migration: SchemaObject, installed: dict[str, str]) -> bool:
 
 
 def _migrate(connection: psycopg.Connection, migration: SchemaObject) -> str:
-    connection.execute(migration.text)  # type: ignore[arg-type]
+    connection.execute(migration.text)
     _record(connection, migration, migration.sha256)
     return migration.name
 
@@ -59,8 +65,8 @@ def _apply_manifest(connection: psycopg.Connection, installed: dict[str, str]) -
     # Views and reading functions go first and come back last: nothing they read can then
     # keep an old shape alive, and a rebuilt table cannot take them with it unnoticed.
     for view in reversed([name for name in installed if name.startswith("views/")]):
-        name = sql.Identifier(view.rsplit("/", 1)[1])
-        connection.execute(sql.SQL("DROP VIEW IF EXISTS {} CASCADE").format(name))
+        drop = sql.SQL("DROP VIEW IF EXISTS {} CASCADE")
+        connection.execute(drop.format(sql.Identifier(view.rsplit("/", 1)[1])))
     for name in gone:
         connection.execute("DELETE FROM schema_objects WHERE name = %s", [name])
     connection.execute("SET LOCAL search_path TO public, compat")
@@ -68,7 +74,7 @@ def _apply_manifest(connection: psycopg.Connection, installed: dict[str, str]) -
         if item.kind == "model" and item in changed:
             _rebuild_model(connection, item)
         elif item.kind == "view" or (item.kind != "model" and item in changed):
-            connection.execute(item.text)  # type: ignore[arg-type]
+            connection.execute(item.text)
         if item in changed:
             _record(connection, item, digests[item.name])
     return [item.name for item in changed]
@@ -89,7 +95,7 @@ def _digests(objects: list[SchemaObject]) -> dict[str, str]:
 def _rebuild_model(connection: psycopg.Connection, model: SchemaObject) -> None:
     name = sql.Identifier(model.relation)
     connection.execute(template("aggregates/drop_model", name=name))
-    body = sql.SQL(model.text)  # type: ignore[arg-type]
+    body = sql.SQL(model.text)
     connection.execute(template("aggregates/create_model", name=name, body=body))
     key = sql.SQL(", ").join(map(sql.Identifier, model.key))
     connection.execute(template("aggregates/add_model_key", name=name, key=key))

@@ -48,7 +48,7 @@ def template(statement: str, /, **parts: sql.Composable | int) -> sql.Composed:
         key: part if isinstance(part, sql.Composable) else sql.Literal(part)
         for key, part in parts.items()
     }
-    return sql.SQL(query(statement)).format(**filled)  # type: ignore[arg-type]
+    return sql.SQL(query(statement)).format(**filled)
 
 
 def migrations() -> list[SchemaObject]:

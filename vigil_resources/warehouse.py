@@ -119,14 +119,19 @@ class Warehouse:
             rejected = _record_objects(connection, lake, content)
         changed = before is None or before[1] != content.version
         return LoadedDay(
-            rows=copied - repeated, repeated=repeated, rejected=rejected, changed=changed
+            rows=copied - repeated,
+            repeated=repeated,
+            rejected=rejected,
+            changed=changed,
         )
 
     # --- aggregates ----------------------------------------------------------------------
 
     def current_days(self, relation: str) -> set[date]:
         """The days whose build of a derived relation is of the fills loaded now."""
-        return {day_of(ms) for (ms,) in self.rows("aggregates/current_days", {"relation": relation})}
+        return {
+            day_of(ms) for (ms,) in self.rows("aggregates/current_days", {"relation": relation})
+        }
 
     def stale_days(self, relation: str) -> set[date]:
         """Loaded days that a derived relation lacks, or holds of older fills."""
@@ -146,7 +151,7 @@ class Warehouse:
             if locked is None:
                 raise NotLoaded(relation, str(day))
             connection.execute(template("aggregates/delete_day", name=name, day=start))
-            body = sql.SQL(model.text)  # type: ignore[arg-type]
+            body = sql.SQL(model.text)
             inserted = connection.execute(
                 template("aggregates/insert_day", name=name, day=start, body=body)
             ).rowcount
@@ -250,9 +255,7 @@ def _record_rejections(connection: psycopg.Connection, lake: Lake, entry: Ledger
     connection.execute(query("fills/delete_quarantined"), {"file_id": entry.file_id})
     if entry.rejected:
         with connection.cursor() as cursor:
-            cursor.executemany(
-                query("fills/insert_quarantined"), lake.rejections(entry.file_id)
-            )
+            cursor.executemany(query("fills/insert_quarantined"), lake.rejections(entry.file_id))
 
 
 def _progress(entry: LedgerEntry) -> dict[str, Any]:

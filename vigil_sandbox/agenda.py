@@ -73,12 +73,23 @@ class Floor:
         return coin.size_of(notional_usd, self.mid(coin))
 
     def trade_toward(
-        self, trader: Account, coin: Coin, target: int, *, pieces: int = 1, uses_vault: bool = False
+        self,
+        trader: Account,
+        coin: Coin,
+        target: int,
+        *,
+        pieces: int = 1,
+        uses_vault: bool = False,
     ) -> None:
         """Bring a perp position to `target` with one market order."""
         change = target - trader.size(coin)
         if change:
             makers = [self.vault] if uses_vault else None
             self.orders.send(
-                trader, coin, buys=change > 0, size=abs(change), pieces=pieces, makers=makers
+                trader,
+                coin,
+                buys=change > 0,
+                size=abs(change),
+                pieces=pieces,
+                makers=makers,
             )

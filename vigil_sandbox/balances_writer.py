@@ -29,7 +29,10 @@ def write_balances(root: Path, exchange: Exchange) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     parts: list[list[str]] = [[] for _ in range(_PART_COUNT)]
     for index, account in enumerate(exchange.accounts.values()):
-        state = {"perpetual": _perp_state(exchange, account), "spot": _spot_state(account)}
+        state = {
+            "perpetual": _perp_state(exchange, account),
+            "spot": _spot_state(account),
+        }
         stamps = [(index % _PART_COUNT, index)]
         if index % 40 == 0:
             stamps.append((_PART_COUNT - 1, index + 500))
@@ -112,7 +115,8 @@ def _position(
         "positionValue": text(value, 6),
         "unrealizedPnl": text(unrealized, 6),
         "returnOnEquity": text(
-            quotient(unrealized * 10**_RETURN_DECIMALS, max(1, margin)), _RETURN_DECIMALS
+            quotient(unrealized * 10**_RETURN_DECIMALS, max(1, margin)),
+            _RETURN_DECIMALS,
         ),
         "liquidationPx": _liquidation_price(coin, position, mark, spare),
         "marginUsed": text(margin, 6),

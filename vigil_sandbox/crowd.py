@@ -72,7 +72,11 @@ class PrivateTrader:
             amount = _SPOT_BUDGET_USD * 10**8
             exchange.ledger.grant(self.account, "USDC", amount, amount, exchange.now_ms)
         self._floor.orders.send(
-            self.account, coin, buys=not sells, size=size, pieces=1 + self._rng.randrange(2)
+            self.account,
+            coin,
+            buys=not sells,
+            size=size,
+            pieces=1 + self._rng.randrange(2),
         )
 
     def _top_up(self, dex: str) -> None:

@@ -82,7 +82,12 @@ class Exchange:
         return value
 
     def order(
-        self, taker: Account, *, buys: bool, twap_id: int | None = None, is_system: bool = False
+        self,
+        taker: Account,
+        *,
+        buys: bool,
+        twap_id: int | None = None,
+        is_system: bool = False,
     ) -> Order:
         """Name an order. System orders and TWAP slices have no transaction of their own."""
         block = self._tape.block_at(self.now_ms)
@@ -120,10 +125,24 @@ class Exchange:
         resting_oid, resting_cloid = self._resting_order(maker, coin, buys=not order.buys)
         block = self._tape.block_at(self.now_ms)
         taker_leg = self._leg(
-            order.taker, coin, order.buys, size, price, oid=order.oid, crossed=True, label=label
+            order.taker,
+            coin,
+            order.buys,
+            size,
+            price,
+            oid=order.oid,
+            crossed=True,
+            label=label,
         )
         maker_leg = self._leg(
-            maker, coin, not order.buys, size, price, oid=resting_oid, crossed=False, label=label
+            maker,
+            coin,
+            not order.buys,
+            size,
+            price,
+            oid=resting_oid,
+            crossed=False,
+            label=label,
         )
         taker_leg.cloid = order.cloid
         taker_leg.twap_id = order.twap_id

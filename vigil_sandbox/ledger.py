@@ -61,5 +61,9 @@ class Ledger:
         self._add(account, time_ms, delta)
 
     def _add(self, account: Account, time_ms: int, delta: dict[str, object]) -> None:
-        entry = {"time": time_ms, "hash": f"0x{self._rng.getrandbits(256):064x}", "delta": delta}
+        entry = {
+            "time": time_ms,
+            "hash": f"0x{self._rng.getrandbits(256):064x}",
+            "delta": delta,
+        }
         self.entries.setdefault(account.address, []).append(entry)

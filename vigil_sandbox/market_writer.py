@@ -77,7 +77,9 @@ def _candle_row(coin: Coin, minute_ms: int, candle: Candle) -> dict[str, object]
 
 
 def write_funding(
-    root: Path, rates: Mapping[str, Sequence[tuple[int, int, int]]], days_ms: Sequence[int]
+    root: Path,
+    rates: Mapping[str, Sequence[tuple[int, int, int]]],
+    days_ms: Sequence[int],
 ) -> None:
     """Write `api/funding/<coin>/YYYYMMDD.json`, one list of hourly rates per perp and day."""
     for name, coin_rates in rates.items():

@@ -62,7 +62,12 @@ def tick(coin: Coin, price: int) -> int:
 
 
 def _perp(
-    name: str, size_decimals: int, price: float, volatility: float, spread: int, leverage: int
+    name: str,
+    size_decimals: int,
+    price: float,
+    volatility: float,
+    spread: int,
+    leverage: int,
 ) -> Coin:
     return Coin(
         name=name,

@@ -73,7 +73,12 @@ class Matching:
         price = self.price(coin, buys=order.buys, depth=depth)
         maker = self._maker(order, coin, size * price, makers, is_forced=liquidation is not None)
         self._exchange.trade(
-            order, maker=maker, coin=coin, size=size, price=price, liquidation=liquidation
+            order,
+            maker=maker,
+            coin=coin,
+            size=size,
+            price=price,
+            liquidation=liquidation,
         )
 
     def _parts(self, size: int, pieces: int) -> list[int]:

@@ -101,7 +101,11 @@ class Founder:
         population.vault.has_float_noise = True
         population.backstop.pays_no_fee = True
         self._exchange.ledger.grant(
-            population.dust_seller, "USDC", 10_000 * 10**8, 10_000 * 10**8, self._opened_ms
+            population.dust_seller,
+            "USDC",
+            10_000 * 10**8,
+            10_000 * 10**8,
+            self._opened_ms,
         )
         population.roles[population.vault.address] = "zero-fee vault"
         population.roles[population.backstop.address] = "backstop vault"
@@ -255,7 +259,10 @@ class Founder:
     def _note(self, account: Account, name: str, expected_type: TraderClass, why: str) -> None:
         self._population.planted.append(
             PlantedTrader(
-                address=account.address, behaviour=name, expected_type=expected_type, why=why
+                address=account.address,
+                behaviour=name,
+                expected_type=expected_type,
+                why=why,
             )
         )
 

@@ -105,5 +105,8 @@ def _rescaled(path: PricePath, coin: Coin) -> PricePath:
     gain = coin.price_decimals - path.coin.price_decimals
     prices = [price * 10**gain for price in path.minute_prices]
     return PricePath(
-        coin=coin, start_ms=path.start_ms, minute_prices=prices, hour_drifts=path.hour_drifts
+        coin=coin,
+        start_ms=path.start_ms,
+        minute_prices=prices,
+        hour_drifts=path.hour_drifts,
     )

@@ -117,7 +117,11 @@ class Tape:
         block_time_ns = time_ms * _NS + self._rng.randrange(_NS)
         lag_ns = self._rng.randrange(150 * _NS, 1_500 * _NS)
         local_time_ns = max(block_time_ns + lag_ns, self._last_local_ns + 1_000)
-        block = Block(number=self._number, block_time_ns=block_time_ns, local_time_ns=local_time_ns)
+        block = Block(
+            number=self._number,
+            block_time_ns=block_time_ns,
+            local_time_ns=local_time_ns,
+        )
         self._number += 1
         self._last_ms = time_ms
         self._last_local_ns = local_time_ns

@@ -213,7 +213,12 @@ class TwapWhale:
     _SLICE_MS = 30_000
 
     def __init__(
-        self, floor: Floor, account: Account, notional_usd: int, slice_count: int, first_id: int
+        self,
+        floor: Floor,
+        account: Account,
+        notional_usd: int,
+        slice_count: int,
+        first_id: int,
     ) -> None:
         self._floor = floor
         self._account = account
@@ -271,7 +276,11 @@ class Holder:
 
     def _buy(self, coin: Coin, usd: int) -> None:
         self._floor.orders.send(
-            self._account, coin, buys=True, size=self._floor.size_for(coin, usd), pieces=2
+            self._account,
+            coin,
+            buys=True,
+            size=self._floor.size_for(coin, usd),
+            pieces=2,
         )
 
 
@@ -279,7 +288,12 @@ class CopyPair:
     """A leader without edge, and a follower who sends each of its orders again seconds later."""
 
     def __init__(
-        self, floor: Floor, leader: Account, follower: Account, unit_usd: int, orders_per_day: int
+        self,
+        floor: Floor,
+        leader: Account,
+        follower: Account,
+        unit_usd: int,
+        orders_per_day: int,
     ) -> None:
         self._floor = floor
         self._leader = leader

@@ -13,7 +13,15 @@ from vigil_sandbox.spec import FORMAT_VERSION, WorldSpec
 from vigil_sandbox.traders import PlantedTrader
 from vigil_sandbox.truth import truth
 
-__all__ = ["DEMO", "TINY", "NotASandbox", "World", "WorldSpec", "world_is_written", "write_world"]
+__all__ = [
+    "DEMO",
+    "TINY",
+    "NotASandbox",
+    "World",
+    "WorldSpec",
+    "world_is_written",
+    "write_world",
+]
 
 MARKER = "sandbox.json"
 _STARTED = "sandbox.started"

@@ -39,7 +39,12 @@ def assert_equal_everywhere(vigil: Installation, fills: list[Row]) -> None:
         for wanted in expected:
             row = by_key[tuple(wanted[c] for c in key)]
             for column in columns:
-                assert _same(row[column], wanted[column]), (relation, column, row, wanted)
+                assert _same(row[column], wanted[column]), (
+                    relation,
+                    column,
+                    row,
+                    wanted,
+                )
 
 
 def _same(found: Any, wanted: Any) -> bool:

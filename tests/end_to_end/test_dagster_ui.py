@@ -22,10 +22,15 @@ from vigil_sandbox.world import TINY, write_world
 FIRST = TINY.first_day
 SECOND = FIRST + timedelta(days=1)
 CHROMIUM = shutil.which("chromium")
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
 
@@ -63,9 +68,9 @@ def address(vigil: Installation) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(address: str) -> Iterator[Page]:
+def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
         page = browser.new_page(viewport={"width": 1500, "height": 900})
         page.set_default_timeout(60_000)
         yield page
@@ -97,7 +102,14 @@ def test_a_materialized_partition_shows_its_rows_and_its_hours(page: Page, addre
 def test_a_backfill_launched_as_the_page_does_builds_the_days(
     vigil: Installation, address: str
 ) -> None:
-    names = "raw_fills fills_parquet fills trader_daily coin_daily builder_daily".split()
+    names = [
+        "raw_fills",
+        "fills_parquet",
+        "fills",
+        "trader_daily",
+        "coin_daily",
+        "builder_daily",
+    ]
     names += ["trader_coin_daily", "trader_profiles"]
     parameters = {
         "assetSelection": [{"path": [name]} for name in names],

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import lz4.frame
 import pytest
@@ -113,7 +112,7 @@ def test_the_recorded_minute_comes_out_of_sql(
         assert figures == [Decimal(text or "") for text in (first, high, low, last)]
 
 
-def test_loading_again_by_force_changes_nothing(march: Installation, tmp_path: Path) -> None:
+def test_loading_again_by_force_changes_nothing(march: Installation) -> None:
     before = march.digests()
     moved = before.keys() - {"load_progress", "day_state"}
 

@@ -38,13 +38,17 @@ def _objects(vigil: Installation) -> list[Path]:
     return sorted(found, key=lambda path: (path.parent.name, int(path.stem)))
 
 
-def test_every_relation_equals_the_slow_reader_in_every_column(world: Installation) -> None:
+def test_every_relation_equals_the_slow_reader_in_every_column(
+    world: Installation,
+) -> None:
     rows = [row for path in _objects(world) for row in read_object(path).rows]
 
     assert_equal_everywhere(world, rows)
 
 
-def test_planted_traders_get_the_classes_that_were_foretold(world: Installation) -> None:
+def test_planted_traders_get_the_classes_that_were_foretold(
+    world: Installation,
+) -> None:
     truth = json.loads((Path(world.settings.node_data) / "truth.json").read_text())
     found = dict(world.warehouse.rows("profiles/types"))
 
@@ -62,7 +66,9 @@ def test_a_second_backfill_does_nothing(world: Installation) -> None:
     assert world.digests() == before
 
 
-def test_a_liquidation_names_its_victim_and_the_other_side_once(world: Installation) -> None:
+def test_a_liquidation_names_its_victim_and_the_other_side_once(
+    world: Installation,
+) -> None:
     found = world.records("SELECT * FROM recent_liquidations")
     trades = world.records(
         "SELECT DISTINCT time, coin, tid, lower(liquidation ->> 'liquidatedUser') AS victim"
@@ -88,7 +94,9 @@ def test_dagster_knows_every_partition_and_its_rows(world: Installation) -> None
     assert checks is not None
 
 
-def test_a_changed_hour_reaches_fills_aggregates_and_profiles(world: Installation) -> None:
+def test_a_changed_hour_reaches_fills_aggregates_and_profiles(
+    world: Installation,
+) -> None:
     path = _objects(world)[5]
     original = path.read_bytes()
     text = lz4.frame.decompress(original).splitlines(keepends=True)
@@ -121,10 +129,17 @@ def test_bad_lines_are_kept_with_their_places_and_the_rest_is_loaded(
     backfill(vigil.settings, FIRST, FIRST)
 
     [line] = vigil.records("SELECT * FROM quarantined_lines")
-    assert (line["file_id"], line["line_number"], line["byte_offset"]) == ("20250901/03", 1, 0)
+    assert (line["file_id"], line["line_number"], line["byte_offset"]) == (
+        "20250901/03",
+        1,
+        0,
+    )
     assert line["raw"] == '{"broken'
     [progress] = vigil.records("SELECT rows_loaded, rows_rejected FROM load_progress")
-    assert progress == {"rows_loaded": len(read_object(source).rows), "rows_rejected": 1}
+    assert progress == {
+        "rows_loaded": len(read_object(source).rows),
+        "rows_rejected": 1,
+    }
     [health] = vigil.records("SELECT rejected_lines, hours_present FROM data_health")
     assert health == {"rejected_lines": 1, "hours_present": 1}
 
@@ -134,7 +149,8 @@ def test_a_truncated_object_fails_its_day_and_no_other(
 ) -> None:
     raw = Path(vigil.settings.node_data)
     shutil.copytree(
-        Path(world.settings.node_data) / "node_fills_by_block", raw / "node_fills_by_block"
+        Path(world.settings.node_data) / "node_fills_by_block",
+        raw / "node_fills_by_block",
     )
     broken = raw / f"node_fills_by_block/hourly/{LAST:%Y%m%d}/7.lz4"
     broken.write_bytes(broken.read_bytes()[:-20])

@@ -146,7 +146,11 @@ def broken_text() -> list[HostileLine]:
         ("only_nul", b"\x00", False),
         ("raw_tab_in_text", respelt(good, b'"BTC"', b'"BT\tC"'), False),
         ("escaped_nul_in_text", respelt(good, b'"BTC"', b'"BT\\u0000C"'), False),
-        ("escaped_nul_in_unknown", respelt(good, b'"tid"', b'"x":"\\u0000","tid"'), False),
+        (
+            "escaped_nul_in_unknown",
+            respelt(good, b'"tid"', b'"x":"\\u0000","tid"'),
+            False,
+        ),
         ("lone_surrogate_escape", respelt(good, b'"BTC"', b'"\\ud800"'), False),
         ("surrogate_pair_escape", respelt(good, b'"BTC"', b'"\\ud83d\\ude00"'), True),
         ("byte_order_mark", b"\xef\xbb\xbf" + good, False),
@@ -161,7 +165,11 @@ def broken_text() -> list[HostileLine]:
         ("nan_in_unknown", respelt(good, b'"tid"', b'"x":NaN,"tid"'), False),
         ("deep_nesting_alone", deep, False),
         ("deep_nesting_unclosed", b"[" * 10_000, False),
-        ("deep_nesting_in_unknown", respelt(good, b'"tid"', b'"x":' + deep + b',"tid"'), False),
+        (
+            "deep_nesting_in_unknown",
+            respelt(good, b'"tid"', b'"x":' + deep + b',"tid"'),
+            False,
+        ),
         ("leading_zero_integer", respelt(good, b'"oid":214', b'"oid":0214'), False),
         ("plus_integer", respelt(good, b'"oid":214', b'"oid":+214'), False),
         ("hex_integer", respelt(good, b'"oid":214106928179', b'"oid":0x10'), False),
@@ -180,7 +188,11 @@ def repeated_keys() -> list[HostileLine]:
             respelt(good, b'"block_number":', b'"block_number":1,"block_number":'),
             False,
         ),
-        ("duplicate_events", respelt(good, b'"events":', b'"events":[],"events":'), False),
+        (
+            "duplicate_events",
+            respelt(good, b'"events":', b'"events":[],"events":'),
+            False,
+        ),
         ("duplicate_fill_key", respelt(good, b'"px":', b'"px":"1.0","px":'), False),
         (
             "duplicate_fill_key_same_value",
@@ -197,7 +209,11 @@ def repeated_keys() -> list[HostileLine]:
             respelt(liquidated, b'"method":', b'"method":"backstop","method":'),
             False,
         ),
-        ("duplicate_unknown_key", respelt(good, b'"tid":', b'"x":1,"x":1,"tid":'), False),
+        (
+            "duplicate_unknown_key",
+            respelt(good, b'"tid":', b'"x":1,"x":1,"tid":'),
+            False,
+        ),
         (
             "duplicate_key_inside_unknown",
             respelt(good, b'"tid":', b'"x":{"y":1,"y":2},"tid":'),
@@ -226,13 +242,21 @@ def envelopes() -> list[HostileLine]:
         ("line_is_empty_object", b"{}", False),
         ("line_is_empty_list", b"[]", False),
         ("line_is_bare_fill", to_line(fill), False),
-        ("generation_1_trade", to_line({"coin": "BTC", "side": "A", "side_info": []}), False),
+        (
+            "generation_1_trade",
+            to_line({"coin": "BTC", "side": "A", "side_info": []}),
+            False,
+        ),
         ("events_null", to_line(make_block(events=None)), False),
         ("events_object", to_line(make_block(events={BUYER: fill})), False),
         ("events_text", to_line(make_block(events="[]")), False),
         ("event_null", to_line(make_block(events=[None])), False),
         ("event_bare_fill", to_line(make_block(events=[fill])), False),
-        ("event_object", to_line(make_block(events=[{"user": BUYER, "fill": fill}])), False),
+        (
+            "event_object",
+            to_line(make_block(events=[{"user": BUYER, "fill": fill}])),
+            False,
+        ),
         ("event_empty_list", to_line(make_block(events=[[]])), False),
         ("event_of_one", to_line(make_block(events=[[BUYER]])), False),
         ("event_of_three", to_line(make_block(events=[[BUYER, fill, 1]])), False),
@@ -240,24 +264,56 @@ def envelopes() -> list[HostileLine]:
         ("event_fill_null", to_line(make_block(events=[[BUYER, None]])), False),
         ("event_fill_list", to_line(make_block(events=[[BUYER, [fill]]])), False),
         ("event_fill_empty", to_line(make_block(events=[[BUYER, {}]])), False),
-        ("event_fill_as_text", to_line(make_block(events=[[BUYER, json.dumps(fill)]])), False),
+        (
+            "event_fill_as_text",
+            to_line(make_block(events=[[BUYER, json.dumps(fill)]])),
+            False,
+        ),
         ("address_null", to_line(make_block(events=[[None, fill]])), False),
         ("address_number", to_line(make_block(events=[[7, fill]])), False),
         ("address_empty", to_line(make_block(events=[["", fill]])), False),
         ("address_short", to_line(make_block(events=[[BUYER[:-1], fill]])), False),
         ("address_long", to_line(make_block(events=[[BUYER + "b", fill]])), False),
         ("address_no_prefix", to_line(make_block(events=[["b" * 42, fill]])), False),
-        ("address_not_hex", to_line(make_block(events=[["0x" + "g" * 40, fill]])), False),
-        ("address_with_space", to_line(make_block(events=[[BUYER[:-1] + " ", fill]])), False),
+        (
+            "address_not_hex",
+            to_line(make_block(events=[["0x" + "g" * 40, fill]])),
+            False,
+        ),
+        (
+            "address_with_space",
+            to_line(make_block(events=[[BUYER[:-1] + " ", fill]])),
+            False,
+        ),
         ("second_event_bad", to_line(make_block(events=[pair, [SELLER, {}]])), False),
         ("first_event_bad", to_line(make_block(events=[[SELLER, {}], pair])), False),
-        ("block_number_text", to_line(make_block(fill, block_number="777010829")), False),
+        (
+            "block_number_text",
+            to_line(make_block(fill, block_number="777010829")),
+            False,
+        ),
         ("block_number_null", to_line(make_block(fill, block_number=None)), False),
         ("block_number_bool", to_line(make_block(fill, block_number=True)), False),
-        ("block_number_fraction", to_line(make_block(fill, block_number=777010829.5)), False),
-        ("block_number_as_float", to_line(make_block(fill, block_number=777010829.0)), False),
-        ("block_number_400_digits", to_line(make_block(fill, block_number=10**399)), False),
-        ("block_number_past_64_bits", to_line(make_block(fill, block_number=2**63)), False),
+        (
+            "block_number_fraction",
+            to_line(make_block(fill, block_number=777010829.5)),
+            False,
+        ),
+        (
+            "block_number_as_float",
+            to_line(make_block(fill, block_number=777010829.0)),
+            False,
+        ),
+        (
+            "block_number_400_digits",
+            to_line(make_block(fill, block_number=10**399)),
+            False,
+        ),
+        (
+            "block_number_past_64_bits",
+            to_line(make_block(fill, block_number=2**63)),
+            False,
+        ),
     ]
     for key in ENVELOPE:
         lines.append((f"no_{key}", to_line(without(block, key)), False))
@@ -292,7 +348,11 @@ def envelopes() -> list[HostileLine]:
             to_line(make_block(fill, block_time="2025-10-27T17:00:00")),
             True,
         ),
-        ("block_time_ms", to_line(make_block(fill, block_time="2025-10-27T17:00:00.063")), True),
+        (
+            "block_time_ms",
+            to_line(make_block(fill, block_time="2025-10-27T17:00:00.063")),
+            True,
+        ),
         (
             "block_time_leap_day",
             to_line(make_block(fill, block_time="2028-02-29T00:00:00.1")),
@@ -319,7 +379,11 @@ def missing_and_null() -> list[HostileLine]:
     misspelt = without(fill, "startPosition") | {"start_position": "0.0"}
     lines.append(("missing_but_misspelt", to_line(make_block(misspelt)), False))
     lines.append(
-        ("key_in_wrong_case", to_line(make_block(without(fill, "px") | {"PX": "1"})), False)
+        (
+            "key_in_wrong_case",
+            to_line(make_block(without(fill, "px") | {"PX": "1"})),
+            False,
+        )
     )
     lines.append(("all_optional_null", fill_line(**dict.fromkeys(OPTIONAL)), True))
     return lines
@@ -350,7 +414,12 @@ def wrong_types() -> list[HostileLine]:
         lines.append((f"side_{name}", fill_line(side=value), False))
     for name, value in {"text": "true", "zero": 0, "one": 1, "empty": ""}.items():
         lines.append((f"crossed_{name}", fill_line(crossed=value), False))
-    for name, value in {"text": "market", "true": True, "false": False, "zero": 0}.items():
+    for name, value in {
+        "text": "market",
+        "true": True,
+        "false": False,
+        "zero": 0,
+    }.items():
         lines.append((f"liquidation_{name}", fill_line(liquidation=value), False))
     lines.append(("liquidation_list", fill_line(liquidation=[VICTIM, "1.5", "market"]), False))
     lines.append(("liquidation_empty_list", fill_line(liquidation=[]), False))
@@ -408,9 +477,17 @@ def decimals() -> list[HostileLine]:
         ("leading_zeros", fill_line(px="000100.50"), True),
         ("trailing_zeros", fill_line(px="100.500000000000"), True),
         ("minus_zero_pnl", fill_line(closedPnl="-0.0"), True),
-        ("float_noise_start_position", fill_line(startPosition="3135809.3999999999"), True),
+        (
+            "float_noise_start_position",
+            fill_line(startPosition="3135809.3999999999"),
+            True,
+        ),
         ("float_noise_above", fill_line(startPosition="-3136695.2000000002"), True),
-        ("twenty_digit_start_position", fill_line(startPosition="12345678901234567890.0"), True),
+        (
+            "twenty_digit_start_position",
+            fill_line(startPosition="12345678901234567890.0"),
+            True,
+        ),
         ("rebate", fill_line(fee="-0.000383"), True),
         ("builder_fee_without_builder", fill_line(builderFee="0.5"), True),
         ("builder_without_builder_fee", fill_line(builder=VICTIM), True),
@@ -475,8 +552,16 @@ def unknown_things() -> list[HostileLine]:
         ("unknown_key_bool", fill_line(newKey=False), True),
         ("unknown_key_unicode", fill_line(ключ="значение 😀"), True),
         ("unknown_key_empty_name", fill_line(**{"": 1}), True),
-        ("unknown_key_of_a_column", fill_line(block_number="x", user_address=1, extra=[]), True),
-        ("unknown_key_nested", fill_line(newKey={"a": [1, {"b": [None, True, "x"]}]}), True),
+        (
+            "unknown_key_of_a_column",
+            fill_line(block_number="x", user_address=1, extra=[]),
+            True,
+        ),
+        (
+            "unknown_key_nested",
+            fill_line(newKey={"a": [1, {"b": [None, True, "x"]}]}),
+            True,
+        ),
         ("unknown_key_20_deep", fill_line(newKey=nested), True),
         ("unknown_key_long_text", fill_line(newKey="x" * 100_000), True),
         (
@@ -493,12 +578,24 @@ def unknown_things() -> list[HostileLine]:
         ("unknown_fee_token", fill_line(feeToken="+1890"), True),
         ("unknown_coin", fill_line(coin="new:THING/é"), True),
         ("liquidation_good", fill_line(liquidation=liquidation), True),
-        ("liquidation_unknown_key", fill_line(liquidation=liquidation | {"cascade": [1]}), True),
-        ("liquidation_unknown_method", fill_line(liquidation=liquidation | {"method": "x"}), True),
+        (
+            "liquidation_unknown_key",
+            fill_line(liquidation=liquidation | {"cascade": [1]}),
+            True,
+        ),
+        (
+            "liquidation_unknown_method",
+            fill_line(liquidation=liquidation | {"method": "x"}),
+            True,
+        ),
     ]
     for name in dirs:
         lines.append(
-            (f"dir_{name.replace(' ', '_').lower() or 'empty'}", fill_line(dir=name), True)
+            (
+                f"dir_{name.replace(' ', '_').lower() or 'empty'}",
+                fill_line(dir=name),
+                True,
+            )
         )
     return lines
 
@@ -534,8 +631,16 @@ def odd_but_good() -> list[HostileLine]:
         ("keys_in_other_order", to_line(reordered), True),
         ("pretty_spaces", json.dumps(make_block(make_fill())).encode(), True),
         ("ascii_escapes", respelt(fill_line(), b'"BTC"', b'"\\u0042TC"'), True),
-        ("escaped_slash", respelt(fill_line(coin="PURR/USDC"), b"PURR/", b"PURR\\/"), True),
-        ("thousand_fills", to_line(make_block(*[make_fill(oid=n) for n in range(1000)])), True),
+        (
+            "escaped_slash",
+            respelt(fill_line(coin="PURR/USDC"), b"PURR/", b"PURR\\/"),
+            True,
+        ),
+        (
+            "thousand_fills",
+            to_line(make_block(*[make_fill(oid=n) for n in range(1000)])),
+            True,
+        ),
         (
             "last_of_thousand_bad",
             to_line(make_block(*[make_fill(oid=n) for n in range(999)], make_fill(px="x"))),

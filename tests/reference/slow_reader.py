@@ -17,7 +17,7 @@ JSON_WHITESPACE = b" \t\r"
 MAX_DEPTH = 200
 EARLIEST_MS = 1_577_836_800_000  # 2020-01-01T00:00:00Z, included
 LATEST_MS = 4_102_444_800_000  # 2100-01-01T00:00:00Z, excluded
-EPOCH = datetime.datetime(1970, 1, 1)
+EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001
 
 
 class RejectedLineError(Exception):
@@ -291,7 +291,7 @@ def decimal(value: Any, name: str) -> Decimal:
     """A text of an optional minus, 1 to 26 digits, and optionally a point and 1 to 12 digits."""
     if type(value) is not str:
         raise RejectedLineError(f"{name} is not a decimal text")
-    unsigned = value[1:] if value.startswith("-") else value
+    unsigned = value.removeprefix("-")
     whole, point, fraction = unsigned.partition(".")
     good = 1 <= len(whole) <= 26 and all(c in DIGITS for c in whole)
     if point:

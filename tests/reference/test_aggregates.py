@@ -59,7 +59,12 @@ def small_day() -> list[dict[str, Any]]:
         # Ann buys 2 BTC of Bob at 100, through a site
         make_row(builder=SITE, builder_fee="0.2"),
         make_row(
-            user_address=BOB, side="A", crossed=False, dir="Open Short", fee="-0.1", twap_id=7
+            user_address=BOB,
+            side="A",
+            crossed=False,
+            dir="Open Short",
+            fee="-0.1",
+            twap_id=7,
         ),
         # half an hour later Bob is liquidated: he buys back 2 BTC of Ann at 110
         make_row(
@@ -97,7 +102,14 @@ def small_day() -> list[dict[str, Any]]:
             fee_token="HYPE",
             crossed=False,
         ),
-        make_row(coin="@107", px="40", sz="0.1", side="A", dir="Spot Dust Conversion", fee="0"),
+        make_row(
+            coin="@107",
+            px="40",
+            sz="0.1",
+            side="A",
+            dir="Spot Dust Conversion",
+            fee="0",
+        ),
         make_row(time=DAY - 1, px="99", sz="1"),
     ]
     for index, row in enumerate(rows):
@@ -113,7 +125,13 @@ def test_days_are_utc_midnights() -> None:
 
 @pytest.mark.parametrize(
     ("coin", "spot"),
-    [("@107", True), ("PURR/USDC", True), ("BTC", False), ("xyz:TSLA", False), ("#12", False)],
+    [
+        ("@107", True),
+        ("PURR/USDC", True),
+        ("BTC", False),
+        ("xyz:TSLA", False),
+        ("#12", False),
+    ],
 )
 def test_spot_is_told_by_name(coin: str, spot: bool) -> None:
     assert is_spot(coin) is spot
@@ -150,7 +168,11 @@ def test_every_stablecoin_counts_one() -> None:
 
 def test_trader_daily_by_hand() -> None:
     before, ann, bob = trader_daily(small_day())
-    assert (before["day"], before["user_address"], before["volume"]) == (DAY - DAY_MS, ANN, 99)
+    assert (before["day"], before["user_address"], before["volume"]) == (
+        DAY - DAY_MS,
+        ANN,
+        99,
+    )
     assert ann == {
         "day": DAY,
         "user_address": ANN,
@@ -199,7 +221,11 @@ def test_trader_daily_by_hand() -> None:
 
 def test_coin_daily_by_hand() -> None:
     before, spot, btc = coin_daily(small_day())
-    assert (before["day"], before["coin"], before["fill_count"]) == (DAY - DAY_MS, "BTC", 1)
+    assert (before["day"], before["coin"], before["fill_count"]) == (
+        DAY - DAY_MS,
+        "BTC",
+        1,
+    )
     assert spot == {
         "day": DAY,
         "coin": "@107",
@@ -230,7 +256,11 @@ def test_coin_daily_by_hand() -> None:
 
 def test_coin_without_a_taker_row_has_zero_volume() -> None:
     (coin,) = coin_daily([make_row(crossed=False, liquidation=LIQUIDATION)])
-    assert (coin["volume"], coin["liquidation_count"], coin["liquidation_volume"]) == (0, 0, 0)
+    assert (coin["volume"], coin["liquidation_count"], coin["liquidation_volume"]) == (
+        0,
+        0,
+        0,
+    )
     assert coin["fill_count"] == 1
 
 
@@ -281,7 +311,14 @@ def test_sums_are_exact_beyond_28_digits() -> None:
 
 
 def test_exact_dir_only() -> None:
-    names = ("Open Long", "Open Short", "open long", "Open Long ", "Open Shorts", "Short > Long")
+    names = (
+        "Open Long",
+        "Open Short",
+        "open long",
+        "Open Long ",
+        "Open Shorts",
+        "Short > Long",
+    )
     rows = [make_row(dir=name) for name in names]
     (trader,) = trader_daily(rows)
     assert (trader["open_long_count"], trader["open_short_count"]) == (1, 1)

@@ -56,12 +56,18 @@ def spans(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
         ([("B", "1", "0"), ("A", "1", "1")], [(0, 1)]),
         ([("A", "1", "0"), ("B", "1", "-1")], [(0, 1)]),
         # adds and partial closes belong to it
-        ([("B", "1", "0"), ("B", "2", "1"), ("A", "1", "3"), ("A", "2", "2")], [(0, 3)]),
+        (
+            [("B", "1", "0"), ("B", "2", "1"), ("A", "1", "3"), ("A", "2", "2")],
+            [(0, 3)],
+        ),
         # a flip closes one and opens the next
         ([("B", "1", "0"), ("A", "3", "1"), ("B", "2", "-2")], [(0, 1), (1, 2)]),
         ([("B", "1", "0"), ("A", "3", "1")], [(0, 1)]),
         # open before the data: the close is not counted, what follows is
-        ([("A", "1", "2"), ("A", "1", "1"), ("B", "1", "0"), ("A", "1", "1")], [(2, 3)]),
+        (
+            [("A", "1", "2"), ("A", "1", "1"), ("B", "1", "0"), ("A", "1", "1")],
+            [(2, 3)],
+        ),
         # a flip out of the unknown opens a known one
         ([("A", "3", "1"), ("B", "2", "-2")], [(0, 1)]),
         # a break drops the running one; what goes on from there is censored
@@ -71,9 +77,15 @@ def spans(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
         # a break that starts at 0 opens normally
         ([("B", "1", "0"), ("B", "1", "0"), ("A", "1", "1")], [(1, 2)]),
         # a break away from flat is a break as well
-        ([("B", "1", "0"), ("A", "1", "1"), ("A", "2", "2"), ("B", "1", "0")], [(0, 1)]),
+        (
+            [("B", "1", "0"), ("A", "1", "1"), ("A", "2", "2"), ("B", "1", "0")],
+            [(0, 1)],
+        ),
         # a row that moves nothing
-        ([("B", "0", "0"), ("B", "1", "0"), ("B", "0", "1"), ("A", "1", "1")], [(1, 3)]),
+        (
+            [("B", "0", "0"), ("B", "1", "0"), ("B", "0", "1"), ("A", "1", "1")],
+            [(1, 3)],
+        ),
         # float noise of 1e-10 on either side is no break and no position
         ([("B", "0.3", "0"), ("A", "0.3", "0.3000000001")], [(0, 1)]),
         ([("B", "0.3", "0"), ("A", "0.3", "0.2999999999")], [(0, 1)]),
@@ -88,7 +100,13 @@ def test_episodes_of_one_coin(steps: list[Step], expected: list[tuple[int, int]]
 
 
 def test_what_is_not_counted_is_reported() -> None:
-    rows = walk(("A", "1", "1"), ("B", "1", "0"), ("B", "1", "7"), ("A", "8", "8"), ("A", "1", "0"))
+    rows = walk(
+        ("A", "1", "1"),
+        ("B", "1", "0"),
+        ("B", "1", "7"),
+        ("A", "8", "8"),
+        ("A", "1", "0"),
+    )
     report = episodes(rows)
     assert (len(report.closed), report.censored_closes) == (0, 2)
     assert (report.breaks, report.still_open) == (1, 1)
@@ -96,8 +114,20 @@ def test_what_is_not_counted_is_reported() -> None:
 
 def test_execution_order_is_block_then_event_not_input_order() -> None:
     rows = [
-        make_row(block_number=5, event_index=1, side="A", start_position="2", time=DAY + HOUR_MS),
-        make_row(block_number=5, event_index=0, time=DAY + HOUR_MS, sz="1", start_position="1"),
+        make_row(
+            block_number=5,
+            event_index=1,
+            side="A",
+            start_position="2",
+            time=DAY + HOUR_MS,
+        ),
+        make_row(
+            block_number=5,
+            event_index=0,
+            time=DAY + HOUR_MS,
+            sz="1",
+            start_position="1",
+        ),
         make_row(block_number=4, event_index=9, time=DAY, sz="1"),
     ]
     assert spans(rows) == [(0, 1)]
@@ -133,7 +163,11 @@ def test_rounding_to_eight_places(position: str, rounded: str) -> None:
 
 def test_mean_holding_time() -> None:
     rows = walk(
-        ("B", "1", "0"), ("A", "1", "1"), ("A", "1", "0"), ("A", "1", "-1"), ("B", "2", "-2")
+        ("B", "1", "0"),
+        ("A", "1", "1"),
+        ("A", "1", "0"),
+        ("A", "1", "-1"),
+        ("B", "2", "-2"),
     )
     assert avg_hold_hours(episodes(rows).closed) == 1.5  # 1 h and 2 h
     assert avg_hold_hours([]) is None
@@ -164,14 +198,24 @@ def test_sharpe(pnl: list[str], expected: float | None) -> None:
         ({"liquidation_pct": Fraction(1, 5) - Fraction(1, 10**12)}, "RETAIL"),
         ({"maker_pct": Fraction(7, 10), "mtm_tv": Fraction(-1, 1000)}, "HFT"),
         ({"maker_pct": Fraction(7, 10), "mtm_tv": Fraction(1001, 1_000_000)}, "RETAIL"),
-        ({"maker_pct": Fraction(7, 10), "mtm_tv": Fraction(-1001, 1_000_000)}, "RETAIL"),
+        (
+            {"maker_pct": Fraction(7, 10), "mtm_tv": Fraction(-1001, 1_000_000)},
+            "RETAIL",
+        ),
         ({"maker_pct": Fraction(1), "mtm_tv": None}, "RETAIL"),
-        ({"net_pnl": Decimal(100_000), "sharpe_ratio": Decimal(1)}, "SMART_DIRECTIONAL"),
+        (
+            {"net_pnl": Decimal(100_000), "sharpe_ratio": Decimal(1)},
+            "SMART_DIRECTIONAL",
+        ),
         ({"net_pnl": Decimal("99999.99"), "sharpe_ratio": Decimal(9)}, "RETAIL"),
         ({"net_pnl": Decimal(100_000), "sharpe_ratio": None}, "RETAIL"),
         ({"net_pnl": Decimal(100_000), "sharpe_ratio": Decimal("0.999")}, "RETAIL"),
         (
-            {"liquidation_pct": Fraction(1), "maker_pct": Fraction(1), "mtm_tv": Fraction(0)},
+            {
+                "liquidation_pct": Fraction(1),
+                "maker_pct": Fraction(1),
+                "mtm_tv": Fraction(0),
+            },
             "LIQUIDATOR",
         ),
         (
@@ -232,7 +276,14 @@ def test_profile_by_hand() -> None:
 
 def test_undefined_ratios_are_none() -> None:
     (profile,) = trader_profiles([make_row(sz="0", dir="Buy", coin="@1")])
-    undefined = ("win_rate", "mtm_tv", "long_ratio", "twap_pct", "avg_hold_hours", "sharpe_ratio")
+    undefined = (
+        "win_rate",
+        "mtm_tv",
+        "long_ratio",
+        "twap_pct",
+        "avg_hold_hours",
+        "sharpe_ratio",
+    )
     assert [profile[name] for name in undefined] == [None] * 6
     assert (profile["maker_pct"], profile["liquidation_pct"]) == (0.0, 0.0)
     assert profile["trader_type_rule"] == "retail"

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from .aggregates import builder_daily, coin_daily, day_of, notional, total, trader_daily, usd
+from .aggregates import (
+    builder_daily,
+    coin_daily,
+    day_of,
+    notional,
+    total,
+    trader_daily,
+    usd,
+)
 from .profiles import episodes, round8, trader_profiles
 from .shared_files import shared_file
 from .slow_reader import Reading, decompress, distinct_fills, read_object
@@ -120,7 +128,11 @@ def test_builder_fee_never_stands_alone() -> None:
             "perp_BTC_1m_20251027.csv",
         ),
         ("ETH", (None, None, None, None, "239.9031", 151), "perp_ETH_1m_20251027.csv"),
-        ("@142", (None, None, None, None, "0.59079", 22), "spot_BTCUSDC_1m_20251027.csv"),
+        (
+            "@142",
+            (None, None, None, None, "0.59079", 22),
+            "spot_BTCUSDC_1m_20251027.csv",
+        ),
     ],
 )
 def test_minute_gives_the_independent_candle(
@@ -132,7 +144,13 @@ def test_minute_gives_the_independent_candle(
         if row["coin"] == coin and row["side"] == "B" and row["time"] // 60_000 * 60_000 == MINUTE
     ]
     prices = [row["px"] for row in rows]
-    ours = (prices[0], max(prices), min(prices), prices[-1], total(row["sz"] for row in rows))
+    ours = (
+        prices[0],
+        max(prices),
+        min(prices),
+        prices[-1],
+        total(row["sz"] for row in rows),
+    )
     for value, expected in zip((*ours, len(rows)), figures, strict=True):
         assert expected is None or value == Decimal(expected)
     with shared_file("data/real/candles/from_fills/" + candles).open() as source:
@@ -154,7 +172,11 @@ def test_taker_volume_is_half_of_all_without_dust(name: str) -> None:
 @pytest.mark.parametrize("name", [OCTOBER, MARCH])
 def test_tables_agree_with_each_other_and_with_the_rows(name: str) -> None:
     rows = reading_of(name).rows
-    traders, builders, profiles = trader_daily(rows), builder_daily(rows), trader_profiles(rows)
+    traders, builders, profiles = (
+        trader_daily(rows),
+        builder_daily(rows),
+        trader_profiles(rows),
+    )
     volume = total(notional(row) for row in rows)
     assert total(trader["volume"] for trader in traders) == volume
     assert total(builder["volume"] for builder in builders) == volume

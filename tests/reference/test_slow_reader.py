@@ -8,7 +8,15 @@ import lz4.frame
 import pytest
 
 from . import slow_reader
-from .hostile_lines import BUYER, SELLER, TIME, fill_line, hostile_lines, make_block, make_fill
+from .hostile_lines import (
+    BUYER,
+    SELLER,
+    TIME,
+    fill_line,
+    hostile_lines,
+    make_block,
+    make_fill,
+)
 from .slow_reader import UnreadableObjectError, distinct_fills, read_lines, read_object
 
 HOSTILE = hostile_lines()
@@ -101,7 +109,12 @@ def test_row_of_an_ordinary_fill() -> None:
 
 
 def test_row_of_a_fill_with_everything() -> None:
-    liquidation = {"liquidatedUser": "0xAB", "markPx": "57000.0", "method": "market", "new": [1]}
+    liquidation = {
+        "liquidatedUser": "0xAB",
+        "markPx": "57000.0",
+        "method": "market",
+        "new": [1],
+    }
     line = fill_line(
         cloid="0x2025",
         twapId=9,
@@ -114,8 +127,15 @@ def test_row_of_a_fill_with_everything() -> None:
         user_address="not ours",
     )
     (row,) = read_lines(line).rows
-    assert (row["cloid"], row["twap_id"], row["builder"]) == ("0x2025", 9, "0x" + "ab" * 20)
-    assert (row["builder_fee"], row["deployer_fee"]) == (Decimal("0.5"), Decimal("0.25"))
+    assert (row["cloid"], row["twap_id"], row["builder"]) == (
+        "0x2025",
+        9,
+        "0x" + "ab" * 20,
+    )
+    assert (row["builder_fee"], row["deployer_fee"]) == (
+        Decimal("0.5"),
+        Decimal("0.25"),
+    )
     assert row["priority_gas"] == Decimal("0.125")
     assert row["liquidation"] == liquidation
     assert row["extra"] == {"newKey": {"deep": [None]}, "user_address": "not ours"}
@@ -165,7 +185,8 @@ def test_blank_lines_are_counted_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "lines", "blank"), [(b"", 0, 0), (b"\n", 1, 1), (b"\n\n", 2, 2), (b" ", 1, 1)]
+    ("data", "lines", "blank"),
+    [(b"", 0, 0), (b"\n", 1, 1), (b"\n\n", 2, 2), (b" ", 1, 1)],
 )
 def test_lines_of_almost_nothing(data: bytes, lines: int, blank: int) -> None:
     reading = read_lines(data)

@@ -188,6 +188,8 @@ class Script:
     requests: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     address: str = ""
+    promised: int = 0
+    """Bytes that Content-Length names beyond those that come."""
 
     def store(self, pauses: list[float]) -> Store:
         return Store(f"s3://{BUCKET}", FAKE | {"aws_endpoint_url": self.address}, pauses.append)
@@ -203,11 +205,12 @@ def script() -> Iterator[Script]:
             script.paths.append(self.path)
             status, body = script.answers[min(len(script.requests), len(script.answers)) - 1]
             self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(body) + script.promised))
             self.send_header("ETag", '"x"')
             self.send_header("Last-Modified", "Mon, 27 Oct 2025 17:00:00 GMT")
             self.end_headers()
             self.wfile.write(body)
+            self.close_connection = True
 
         def log_message(self, *_: object) -> None:
             pass
@@ -252,6 +255,16 @@ def test_every_reason_is_told_once(script: Script, pauses: list[float], tmp_path
     with pytest.raises(UnreadableObject) as caught:
         script.store(pauses).download(Listed("a/b", 5, ""), tmp_path / "target")
     assert caught.value.reason == "3 bytes came, 5 are listed; 4 bytes came, 5 are listed"
+
+
+def test_connection_that_ends_too_early_is_tried_again(
+    script: Script, pauses: list[float], tmp_path: Path
+) -> None:
+    script.answers = [(200, b"123")]
+    script.promised = 2
+    with pytest.raises(UnreadableObject, match="a/b"):
+        script.store(pauses).download(Listed("a/b", 5, ""), tmp_path / "target")
+    assert len(pauses) == 5
 
 
 def test_denied_access_is_not_tried_again(

@@ -28,7 +28,7 @@ class Fill:
     block: int
     index: int
 
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - a JSON value
+    def __getitem__(self, key: str) -> Any:
         return self.row[key]
 
     @property
@@ -100,7 +100,7 @@ class WorldFiles:
                 if not record.get("_metadata"):
                     yield record
 
-    def json(self, path: str) -> Any:  # noqa: ANN401 - a JSON value
+    def json(self, path: str) -> Any:
         return json.loads((self.root / path).read_text())
 
     def api(self, kind: str) -> dict[str, list[Json]]:

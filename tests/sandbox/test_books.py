@@ -70,7 +70,11 @@ def test_closed_pnl_is_measured_against_the_average_entry(files: WorldFiles) -> 
     entry: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     largest = Decimal(0)
     for fill in perp_fills(files):
-        key, change, price = (fill.trader, fill["coin"]), fill.signed_size, Decimal(fill["px"])
+        key, change, price = (
+            (fill.trader, fill["coin"]),
+            fill.signed_size,
+            Decimal(fill["px"]),
+        )
         held = size[key]
         after = held + change
         pnl = Decimal(0)
@@ -195,7 +199,9 @@ def test_account_value_is_raw_money_plus_positions(files: WorldFiles) -> None:
         assert Decimal(summary["totalRawUsd"]) + value == Decimal(summary["accountValue"])
 
 
-def test_each_snapshot_has_two_files_that_begin_with_metadata(files: WorldFiles) -> None:
+def test_each_snapshot_has_two_files_that_begin_with_metadata(
+    files: WorldFiles,
+) -> None:
     paths = sorted((files.root / "artemis" / "raw" / "perp_and_spot_balances").rglob("*.jsonl"))
 
     assert [path.relative_to(files.root).parts[3:6] for path in paths] == [

@@ -26,7 +26,9 @@ def expected_direction(fill: Fill) -> str:
     return next(name for name, holds in table if holds)
 
 
-def test_dir_of_ordinary_perp_fills_follows_from_position_and_side(files: WorldFiles) -> None:
+def test_dir_of_ordinary_perp_fills_follows_from_position_and_side(
+    files: WorldFiles,
+) -> None:
     seen = Counter()
     for fill in files.fills:
         if not fill.is_spot and fill["dir"] not in SYSTEM:
@@ -73,7 +75,9 @@ def test_spot_profit_is_shown_on_sales_only(files: WorldFiles) -> None:
     assert any(fill["closedPnl"] != "0.0" for fill in spot if fill["dir"] == "Sell")
 
 
-def test_twap_slices_have_no_hash_and_an_id_on_the_takers_leg(files: WorldFiles) -> None:
+def test_twap_slices_have_no_hash_and_an_id_on_the_takers_leg(
+    files: WorldFiles,
+) -> None:
     slices = [pair for pair in files.trades if any(leg["twapId"] for leg in pair)]
 
     assert len(slices) > 20
@@ -129,7 +133,9 @@ def test_deleveraging_closes_winners_against_the_vault(files: WorldFiles) -> Non
         assert Decimal(winner["closedPnl"]) > 0
 
 
-def test_builder_fees_are_part_of_the_fee_and_sometimes_left_out(files: WorldFiles) -> None:
+def test_builder_fees_are_part_of_the_fee_and_sometimes_left_out(
+    files: WorldFiles,
+) -> None:
     named = [fill for fill in files.fills if "builder" in fill.row]
 
     assert any("builderFee" not in fill.row for fill in named)

@@ -32,7 +32,9 @@ def test_candles_agree_with_the_buyers_fills_in_file_order(files: WorldFiles) ->
         assert row["n"] == len(fills)
 
 
-def test_every_coin_has_a_candle_file_a_day_under_an_encoded_name(files: WorldFiles) -> None:
+def test_every_coin_has_a_candle_file_a_day_under_an_encoded_name(
+    files: WorldFiles,
+) -> None:
     folder = files.root / "api" / "candles"
 
     names = {unquote(path.name) for path in folder.iterdir()}

@@ -31,7 +31,11 @@ def test_every_day_has_24_objects_and_the_day_after_has_the_spill(tiny: World) -
 
     names = {day.name: sorted(int(path.stem) for path in day.iterdir()) for day in folder.iterdir()}
 
-    assert names == {"20250901": [*range(24)], "20250902": [*range(24)], "20250903": [0]}
+    assert names == {
+        "20250901": [*range(24)],
+        "20250902": [*range(24)],
+        "20250903": [0],
+    }
     assert not (folder / "20250901" / "01.lz4").exists()
 
 
@@ -174,7 +178,9 @@ def test_decimals_are_shortest_text_with_a_point(files: WorldFiles) -> None:
             assert fill[key] != "-0.0"
 
 
-def test_prices_have_at_most_five_digits_or_none_after_the_point(files: WorldFiles) -> None:
+def test_prices_have_at_most_five_digits_or_none_after_the_point(
+    files: WorldFiles,
+) -> None:
     for buyer, _ in files.trades:
         whole, _, fraction = buyer["px"].partition(".")
         digits = (whole + fraction).strip("0")

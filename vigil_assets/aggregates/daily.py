@@ -38,6 +38,7 @@ def _daily_relation(relation: str, description: str) -> dg.AssetsDefinition:
             report_day(context, day, warehouse.build_day(relation, day))
         return dg.MaterializeResult()
 
+    assert isinstance(build, dg.AssetsDefinition)
     return build
 
 

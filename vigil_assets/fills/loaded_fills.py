@@ -29,7 +29,10 @@ def fills(
     for day in days_of(context):
         manifest = lake.manifest(day)
         loaded = warehouse.load_day(
-            lake, lake.day(day), source=manifest.source, missing_hours=manifest.missing_hours
+            lake,
+            lake.day(day),
+            source=manifest.source,
+            missing_hours=manifest.missing_hours,
         )
         report_day(
             context,

@@ -28,7 +28,10 @@ def trader_profiles(
 
 
 def _table(warehouse: Warehouse) -> str:
-    lines = ["| class | traders | fills | volume USD | net PnL USD |", "|---|--:|--:|--:|--:|"]
+    lines = [
+        "| class | traders | fills | volume USD | net PnL USD |",
+        "|---|--:|--:|--:|--:|",
+    ]
     for name, traders, fills, volume, pnl in warehouse.rows("profiles/classes"):
         lines.append(f"| {name} | {traders:,} | {fills:,} | {volume:,.0f} | {pnl:,.0f} |")
     return "\n".join(lines)

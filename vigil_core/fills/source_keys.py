@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Self
 
 from vigil_core.calendar import HOURS_PER_DAY
@@ -38,7 +38,7 @@ class SourceHour:
         match = _KEY.fullmatch(key)
         if match is None or int(match[2]) >= HOURS_PER_DAY:
             return None
-        return cls(datetime.strptime(match[1], "%Y%m%d").date(), int(match[2]))  # noqa: DTZ007
+        return cls(date.fromisoformat(match[1]), int(match[2]))
 
 
 def day_prefix(day: date) -> str:
