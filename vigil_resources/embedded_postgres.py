@@ -134,9 +134,7 @@ class EmbeddedPostgres:
         """Create a database unless it is there."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute("SELECT pg_advisory_lock(1)")
-            found = connection.execute(
-                "SELECT FROM pg_database WHERE datname = %s", [name]
-            )
+            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name])
             if found.fetchone() is None:
                 create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
                 connection.execute(create)
@@ -150,15 +148,11 @@ class EmbeddedPostgres:
         unfinished.mkdir()
         password = self._home / "password"
         if not password.exists():
-            with os.fdopen(
-                os.open(password, os.O_WRONLY | os.O_CREAT, 0o600), "w"
-            ) as file:
+            with os.fdopen(os.open(password, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(24))
         # initdb reads the password as the server's user: a copy it owns, gone right after.
         handed = self._home / "initdb.password"
-        with os.fdopen(
-            os.open(handed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
-        ) as file:
+        with os.fdopen(os.open(handed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(password.read_text())
         if owner is not None:
             os.chown(unfinished, owner, -1)
@@ -198,9 +192,7 @@ class EmbeddedPostgres:
             if not _serves(pid, self._cluster):
                 pid_file.unlink()
             else:
-                _wait_for(
-                    lambda: not _serves(pid, self._cluster) or self.is_running(), 60
-                )
+                _wait_for(lambda: not _serves(pid, self._cluster) or self.is_running(), 60)
                 pid_file.unlink(missing_ok=True)
 
     def _pg_ctl(self, owner: int | None, *arguments: str) -> None:
@@ -225,12 +217,8 @@ class EmbeddedPostgres:
             )
         if result.returncode:
             log = self._log.read_text(errors="replace") if self._log.exists() else ""
-            tail = "\n".join(
-                (output.read_text(errors="replace") + log).splitlines()[-15:]
-            )
-            raise ServerFailed(
-                f"{program} {arguments[-1]} failed; log {self._log}:\n{tail}"
-            )
+            tail = "\n".join((output.read_text(errors="replace") + log).splitlines()[-15:])
+            raise ServerFailed(f"{program} {arguments[-1]} failed; log {self._log}:\n{tail}")
 
     def _owner(self) -> int | None:
         """The unprivileged user the server runs as, where we are root; Postgres refuses root."""
@@ -267,9 +255,7 @@ def _become(uid: int, needed: list[Path]) -> Callable[[], None]:
     and pass through folders; it may write only what it owns.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    shut = any(
-        not _may_enter(folder) for path in needed for folder in [path, *path.parents]
-    )
+    shut = any(not _may_enter(folder) for path in needed for folder in [path, *path.parents])
 
     def drop() -> None:
         if shut:
@@ -302,9 +288,7 @@ def _keep_only(libc: ctypes.CDLL, capability: int) -> None:
     if libc.capset(header, data) or libc.prctl(
         _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0
     ):
-        raise OSError(
-            ctypes.get_errno(), "cannot keep the capability to enter closed folders"
-        )
+        raise OSError(ctypes.get_errno(), "cannot keep the capability to enter closed folders")
 
 
 def _free_port(remembered: Path) -> int:
