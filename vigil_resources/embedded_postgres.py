@@ -45,7 +45,8 @@ log_timezone = 'UTC'
 """
 
 _CAP_DAC_READ_SEARCH = 2
-_PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 8, 47, 2
+_PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 28, 47, 2
+_SECBIT_NO_SETUID_FIXUP = 4
 
 
 class EmbeddedPostgres:
@@ -259,7 +260,9 @@ def _become(uid: int, needed: list[Path]) -> Callable[[], None]:
 
     def drop() -> None:
         if shut:
-            libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+            # The change of user then keeps capabilities, and access(2), by which initdb looks
+            # for its companion programs, heeds them. _keep_only drops all but one.
+            libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
         os.setgroups([])
         os.setgid(uid if uid == 65534 else _group_of(uid))
         os.setuid(uid)

