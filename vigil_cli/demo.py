@@ -48,7 +48,7 @@ def print_results(settings: Settings, root: Path) -> None:
     warehouse = open_warehouse(settings)
     classes = warehouse.rows("profiles/classes")
     headers = ["class", "traders", "fills", "volume USD", "net PnL USD"]
-    show(f"Traders by class ({NOTICE.split(':')[0]})", headers, classes)
+    show("Traders by class, over all loaded days", headers, classes)
     found = dict(warehouse.rows("profiles/types"))
     planted = json.loads((root / "truth.json").read_text())["planted"]
     tally: dict[tuple[str, str, str], int] = {}
