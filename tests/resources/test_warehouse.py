@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,16 @@ def test_a_reader_cannot_write(vigil: Installation) -> None:
         pytest.raises(psycopg.errors.ReadOnlySqlTransaction),
     ):
         connection.execute("DELETE FROM fills")
+
+
+def test_a_victim_is_never_his_own_liquidator(vigil: Installation) -> None:
+    victim = make_block(_fill())["events"][0][0]
+    liquidation = {"liquidatedUser": victim.upper().replace("0X", "0x"), "markPx": "9.5"}
+    _load(vigil, [_block(1, _fill(liquidation={**liquidation, "method": "market"}))])
+
+    [row] = vigil.records("SELECT liquidated_user, liquidator, mark_px FROM recent_liquidations")
+
+    assert row == {"liquidated_user": victim, "liquidator": None, "mark_px": Decimal("9.5")}
 
 
 @pytest.mark.parametrize(
