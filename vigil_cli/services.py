@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from vigil_cli.ready import dagster_ready
 from vigil_core.errors import VigilError
+from vigil_resources.embedded_postgres import free_port
 from vigil_resources.settings import PROJECT_ROOT, Settings
 
 PREFERRED_PORT = 3000
@@ -35,7 +35,7 @@ def up(settings: Settings) -> None:
 @contextmanager
 def services() -> Iterator[str]:
     """Web server and daemon on this machine only; gives the UI's address once it answers."""
-    port = _free_port(PREFERRED_PORT)
+    port = free_port(PREFERRED_PORT)
     address = f"http://127.0.0.1:{port}"
     # Blocked in the children too: Ctrl-C reaches us first, and we end them in order.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -95,15 +95,3 @@ def _wait_until_answers(url: str, children: list[subprocess.Popen[bytes]]) -> No
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             time.sleep(0.5)
     raise ServiceFailed(f"{url} did not answer within {START_SECONDS} s")
-
-
-def _free_port(preferred: int) -> int:
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise ServiceFailed("no free port on 127.0.0.1")

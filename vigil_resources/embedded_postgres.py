@@ -175,8 +175,9 @@ class EmbeddedPostgres:
 
     def _prepare(self, owner: int | None) -> None:
         """Settings, a free port, a log of bounded size, and no stale process number."""
-        (self._home / "port").write_text(str(_free_port(self._home / "port")))
-        port = (self._home / "port").read_text()
+        remembered = self._home / "port"
+        port = free_port(int(remembered.read_text()) if remembered.exists() else 0)
+        remembered.write_text(str(port))
         conf = self._cluster / "postgresql.auto.conf"
         conf.write_text(f"{SETTINGS}port = {port}\n")
         if self._log.exists() and self._log.stat().st_size > 20_000_000:
@@ -229,6 +230,19 @@ class EmbeddedPostgres:
             return self._cluster.stat().st_uid
         candidates = [self._home.stat().st_uid, *_user_ids("postgres", "nobody")]
         return next((uid for uid in candidates if uid != 0), 65534)
+
+
+def free_port(preferred: int) -> int:
+    """A port on 127.0.0.1 that nobody listens on: the preferred one where that is free."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ServerFailed("no free port on 127.0.0.1")
 
 
 def _wheel_binaries() -> Path:
@@ -292,19 +306,6 @@ def _keep_only(libc: ctypes.CDLL, capability: int) -> None:
         _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0
     ):
         raise OSError(ctypes.get_errno(), "cannot keep the capability to enter closed folders")
-
-
-def _free_port(remembered: Path) -> int:
-    wanted = int(remembered.read_text()) if remembered.exists() else 0
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise ServerFailed("no free port on 127.0.0.1")
 
 
 def _serves(pid: int, cluster: Path) -> bool:
