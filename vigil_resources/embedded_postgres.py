@@ -37,8 +37,6 @@ max_wal_size = 4GB
 # A table filled in the transaction that made it needs no write-ahead log.
 wal_level = minimal
 max_wal_senders = 0
-# A crash may lose the last moments, never consistency: loads are repeated anyway.
-synchronous_commit = off
 jit = off
 timezone = 'UTC'
 log_timezone = 'UTC'
@@ -73,14 +71,20 @@ class EmbeddedPostgres:
             raise ServerNotRunning(
                 "the embedded Postgres was never started: run `./vigil db-local-up`"
             ) from None
-        return f"postgresql://{USER}:{password}@127.0.0.1:{port}/{database}"
+        # The user's PGSSLMODE is about other servers; this one speaks on loopback only.
+        return f"postgresql://{USER}:{password}@127.0.0.1:{port}/{database}?sslmode=disable"
 
     def is_running(self) -> bool:
-        """Whether our own server answers: the password tells it from any other on its port."""
+        """Whether the server of this very folder answers.
+
+        A copied data folder has the password and port of its original: where the server's
+        files lie tells the two apart.
+        """
         try:
-            with psycopg.connect(self.url("postgres"), connect_timeout=5):
-                return True
-        except (psycopg.OperationalError, ServerNotRunning):
+            with psycopg.connect(self.url("postgres"), connect_timeout=5) as connection:
+                row = connection.execute("SHOW data_directory").fetchone()
+                return row is not None and Path(row[0]).samefile(self._cluster)
+        except (psycopg.OperationalError, ServerNotRunning, FileNotFoundError):
             return False
 
     def start(self) -> None:

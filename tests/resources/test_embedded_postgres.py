@@ -96,6 +96,32 @@ def test_a_moved_data_folder_works_at_its_new_place(tmp_path: Path) -> None:
         assert moved.is_running()
 
 
+def test_a_copy_does_not_take_its_originals_server_for_its_own(tmp_path: Path) -> None:
+    original = EmbeddedPostgres(tmp_path / "original")
+    original.start()
+    original.stop()
+    shutil.copytree(tmp_path / "original", tmp_path / "copy")
+    if os.geteuid() == 0:
+        owner = (tmp_path / "original/postgres/cluster").stat().st_uid
+        for path in (tmp_path / "copy/postgres/cluster", tmp_path / "copy/postgres/server.log"):
+            for inner in (path, *path.rglob("*")):
+                os.chown(inner, owner, -1)
+
+    with original.session(), EmbeddedPostgres(tmp_path / "copy").session() as copy:
+        assert copy.url() != original.url()
+        assert original.is_running()
+
+
+def test_a_setting_for_other_servers_does_no_harm(
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "require")
+
+    server.start()
+
+    assert server.is_running()
+
+
 def test_a_folder_that_only_its_owner_may_enter_stays_so(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
