@@ -19,12 +19,15 @@ PROFILES = "trader_profiles"
 
 
 class Staleness:
-    """Answers for one moment; make a new one after something was built."""
+    """Answers for one moment; make a new one after something was built.
+
+    Without `raw`, what the source holds by now is not asked: nothing before the lake is wanted.
+    """
 
     def __init__(
         self,
         instance: dg.DagsterInstance,
-        raw: RawFills,
+        raw: RawFills | None,
         lake: Lake,
         warehouse: Warehouse,
     ) -> None:
@@ -57,7 +60,7 @@ class Staleness:
             kept = self._lake.manifest(day)
         except LakeIncomplete:
             return everything
-        if kept.version != self._raw.manifest(day).version:
+        if self._raw is not None and kept.version != self._raw.manifest(day).version:
             return everything
         if self._lake.stale_objects(kept):
             return everything - {"raw_fills"}

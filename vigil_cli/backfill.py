@@ -65,14 +65,12 @@ def backfill(
     selected = _selected(select)
     failed: list[tuple[str, str]] = []
     with dagster_ready(settings) as instance:
-        clients = (
-            open_raw_fills(settings),
-            open_lake(settings),
-            open_warehouse(settings),
-        )
-        _say(f"{len(days)} days from {settings.node_data}")
-        if clients[0].source == "sandbox":
-            _say("this source is SIMULATED data (vigil_sandbox), not the exchange's")
+        raw = open_raw_fills(settings) if selected & {"raw_fills", "fills_parquet"} else None
+        clients = raw, open_lake(settings), open_warehouse(settings)
+        if raw is not None:
+            _say(f"{len(days)} days from {settings.node_data}")
+            if raw.source == "sandbox":
+                _say("this source is SIMULATED data (vigil_sandbox), not the exchange's")
         staleness = Staleness(instance, *clients)
         daily = selected - {PROFILES}
         needed = [(day, daily if force else staleness.of_day(day) & daily) for day in days]

@@ -15,6 +15,16 @@ class ObjectMissing(VigilError):
         super().__init__(f"expected an object at {key!r} in {root}, found none")
 
 
+class StoreFailed(VigilError):
+    """A bucket or directory could not be asked at all."""
+
+    def __init__(self, root: str, reason: str) -> None:
+        super().__init__(
+            f"{root} did not answer: {reason}. A bucket needs AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY; VIGIL_NODE_DATA may name a directory instead"
+        )
+
+
 class UnreadableObject(VigilError):
     """The bytes of a source object could not be proved whole; nothing of it was kept."""
 

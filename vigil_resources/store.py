@@ -11,7 +11,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
 from obstore.store import LocalStore, S3Store
 
-from vigil_core.errors import ObjectMissing, UnreadableObject
+from vigil_core.errors import ObjectMissing, StoreFailed, UnreadableObject
 
 _ATTEMPTS = 6
 _CHUNK_BYTES = 4 << 20
@@ -74,6 +74,8 @@ class Store:
             return bytes(obstore.get(self._store, key).bytes())
         except (NotFoundError, FileNotFoundError):
             raise ObjectMissing(key, self.root) from None
+        except BaseError as error:
+            raise StoreFailed(self.root, str(error).splitlines()[0]) from None
 
     def write(self, key: str, content: bytes | Path) -> None:
         """Readers see the old object or the new one, never a part of it."""

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -64,6 +65,12 @@ def test_a_second_backfill_does_nothing(world: Installation) -> None:
 
     assert worked == 0
     assert world.digests() == before
+
+
+def test_a_load_asks_nothing_of_the_raw_source(world: Installation) -> None:
+    settings = replace(world.settings, node_data="s3://not-a-bucket-of-ours")
+
+    assert backfill(settings, FIRST, LAST, select="key:fills") == 0
 
 
 def test_a_liquidation_names_its_victim_and_the_other_side_once(
