@@ -80,9 +80,8 @@ def backfill(
             failed += _run_batch(instance, batch, names)
             rows = sum(_rows(settings, day) for day in batch)
             progress.advance(batch, rows, f"{len(names)} assets")
-        if PROFILES in selected and (
-            force or worked or Staleness(instance, *clients).profiles(days)
-        ):
+        # Where nothing was worked on, what was found stale or not before still holds.
+        if PROFILES in selected and (force or worked or staleness.profiles(days)):
             started = time.monotonic()
             failed += _run(instance, days, frozenset({PROFILES}))
             _say(f"trader_profiles: {time.monotonic() - started:.1f} s")

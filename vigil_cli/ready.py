@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import dagster as dg
 
@@ -17,20 +16,8 @@ from vigil_resources.wiring import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A warehouse that can be used, and where it is."""
-
-    settings: Settings
-
-    @property
-    def is_embedded(self) -> bool:
-        """Whether the warehouse is the embedded one."""
-        return self.settings.database_url is None
-
-
 @contextmanager
-def database_ready(settings: Settings, *, install: bool = True) -> Iterator[Ready]:
+def database_ready(settings: Settings, *, install: bool = True) -> Iterator[None]:
     """The database of the settings, reachable and of the present schema.
 
     The embedded server is started where it is needed, and stopped when its last user goes.
@@ -38,14 +25,14 @@ def database_ready(settings: Settings, *, install: bool = True) -> Iterator[Read
     if settings.database_url is not None:
         if install:
             open_warehouse(settings).install()
-        yield Ready(settings)
+        yield
         return
     server = embedded_postgres(settings)
     with server.session():
         server.ensure_database(DATABASE)
         if install:
             open_warehouse(settings).install()
-        yield Ready(settings)
+        yield
 
 
 @contextmanager

@@ -81,6 +81,11 @@ class Part:
     rows: int
     sha256: str
 
+    @property
+    def file_id(self) -> str:
+        """The object it came from."""
+        return _file_id(self.path)
+
 
 @dataclass(slots=True, kw_only=True)
 class LedgerEntry:

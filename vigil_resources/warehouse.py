@@ -239,9 +239,7 @@ def _record_objects(connection: psycopg.Connection, lake: Lake, content: DayOfLa
     before = connection.execute(query("fills/delete_day_parts"), {"day": start}).fetchall()
     for part in content.parts:
         values = {"day": start, "row_count": part.rows, "sha256": part.sha256}
-        connection.execute(
-            query("fills/insert_day_part"), values | {"file_id": _file_id_of(part.path)}
-        )
+        connection.execute(query("fills/insert_day_part"), values | {"file_id": part.file_id})
     for entry in content.entries.values():
         connection.execute(query("fills/save_load_progress"), _progress(entry))
         _record_rejections(connection, lake, entry)
@@ -267,7 +265,3 @@ def _progress(entry: LedgerEntry) -> dict[str, Any]:
         "content_sha": hashlib.sha256(digests.encode()).hexdigest(),
         "rows_rejected": entry.rejected,
     }
-
-
-def _file_id_of(path: str) -> str:
-    return path.rsplit("/", 1)[1].removesuffix(".parquet").replace("-", "/")
