@@ -1,14 +1,11 @@
 """Where the exchange's node puts its hourly objects, and what Vigil calls them."""
 
-import re
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Self
 
 from vigil_core.calendar import HOURS_PER_DAY
 
 PREFIX = "node_fills_by_block"
-_KEY = re.compile(rf"{PREFIX}/hourly/(\d{{8}})/(\d{{1,2}})\.lz4")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,18 +24,6 @@ class SourceHour:
     def file_id(self) -> str:
         """Vigil's name for the object, `YYYYMMDD/HH`; sorts in time order."""
         return f"{self.day:%Y%m%d}/{self.hour:02d}"
-
-    @classmethod
-    def of_key(cls, key: str) -> Self | None:
-        """The hour a key names, or None for anything else that lies in the bucket.
-
-        >>> SourceHour.of_key("node_fills_by_block/hourly/20260315/7.lz4").file_id
-        '20260315/07'
-        """
-        match = _KEY.fullmatch(key)
-        if match is None or int(match[2]) >= HOURS_PER_DAY:
-            return None
-        return cls(date.fromisoformat(match[1]), int(match[2]))
 
 
 def day_prefix(day: date) -> str:
