@@ -12,12 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 SQL = ROOT / "sql"
 
 ALLOWED = {
-    "vigil_core": {"polars", "msgspec"},
+    "vigil_core": {"polars", "msgspec", "numpy", "numba", "llvmlite", "pyarrow"},
     "vigil_resources": {
         "vigil_core",
         "polars",
         "pyarrow",
-        "msgspec",
+        "numpy",
+        "numba",
         "psycopg",
         "obstore",
         "lz4",

@@ -32,9 +32,9 @@ def no_rejected_lines(
     """Rejected lines are kept, with their places, in the lake and in `quarantined_lines`."""
     days = [date.fromisoformat(key) for key in context.op_execution_context.partition_keys]
     found = {
-        file_id: entry.rejected
+        hour.name: entry.rejected
         for day in days
-        for file_id, entry in lake.day(day).entries.items()
+        for hour, entry in lake.day(day).entries.items()
         if entry.rejected
     }
     return dg.AssetCheckResult(

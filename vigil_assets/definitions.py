@@ -8,9 +8,15 @@ from vigil_assets.fills.fills_parquet import fills_parquet
 from vigil_assets.fills.loaded_fills import fills
 from vigil_assets.fills.raw_fills import raw_fills
 from vigil_assets.profiles.trader_profiles import trader_profiles
-from vigil_assets.resources import LakeResource, RawFillsResource, WarehouseResource
+from vigil_assets.resources import (
+    AssetCtxsResource,
+    LakeResource,
+    RawFillsResource,
+    WarehouseResource,
+)
+from vigil_assets.snapshots.asset_ctxs import asset_ctxs, minutes_complete
 
-ASSETS = [raw_fills, fills_parquet, fills, *AGGREGATES, trader_profiles]
+ASSETS = [raw_fills, fills_parquet, fills, *AGGREGATES, trader_profiles, asset_ctxs]
 
 
 @dg.definitions
@@ -18,10 +24,11 @@ def defs() -> dg.Definitions:
     """The one code location."""
     return dg.Definitions(
         assets=ASSETS,
-        asset_checks=[hours_present, no_rejected_lines],
+        asset_checks=[hours_present, no_rejected_lines, minutes_complete],
         resources={
             "raw": RawFillsResource(),
             "lake": LakeResource(),
+            "ctxs": AssetCtxsResource(),
             "warehouse": WarehouseResource(),
         },
         # A process per step would cost more than the step's work.

@@ -2,10 +2,12 @@
 
 from dagster import ConfigurableResource, InitResourceContext
 
-from vigil_resources.lake import Lake, RawFills
+from vigil_resources.asset_ctxs import AssetCtxs
+from vigil_resources.lake import Lake
+from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
 from vigil_resources.warehouse import Warehouse
-from vigil_resources.wiring import open_lake, open_raw_fills, open_warehouse
+from vigil_resources.wiring import open_asset_ctxs, open_lake, open_raw_fills, open_warehouse
 
 # Nothing is configured here: credentials would be stored with the run. Each client reads the
 # settings of the process it works in.
@@ -23,6 +25,13 @@ class LakeResource(ConfigurableResource[Lake]):
 
     def create_resource(self, context: InitResourceContext) -> Lake:  # noqa: ARG002
         return open_lake(Settings.from_environment())
+
+
+class AssetCtxsResource(ConfigurableResource[AssetCtxs]):
+    """The exchange's market contexts: `VIGIL_ARCHIVE_DATA`, and the lake."""
+
+    def create_resource(self, context: InitResourceContext) -> AssetCtxs:  # noqa: ARG002
+        return open_asset_ctxs(Settings.from_environment())
 
 
 class WarehouseResource(ConfigurableResource[Warehouse]):

@@ -11,7 +11,8 @@ from datetime import date, timedelta
 import dagster as dg
 
 from vigil_core.errors import LakeIncomplete
-from vigil_resources.lake import Lake, RawFills
+from vigil_resources.lake import Lake
+from vigil_resources.raw_fills import RawFills
 from vigil_resources.statements import models
 from vigil_resources.warehouse import Warehouse
 

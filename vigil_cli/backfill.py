@@ -12,11 +12,14 @@ from vigil_assets.definitions import ASSETS, defs
 from vigil_assets.staleness import PROFILES, Staleness, batches
 from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import FIRST_DAY, day_start_ms, days_between
-from vigil_core.errors import InvalidSetting, PartitionsFailed
+from vigil_core.errors import InvalidSetting, PartitionsFailed, StoreFailed
+from vigil_core.snapshots import asset_ctxs
 from vigil_resources.settings import Settings
-from vigil_resources.wiring import open_lake, open_raw_fills, open_warehouse
+from vigil_resources.wiring import open_asset_ctxs, open_lake, open_raw_fills, open_warehouse
 
 BATCH_DAYS = 10
+CONTEXTS = "asset_ctxs"
+"""Comes from another bucket than all other assets, and from its own first day on."""
 
 
 @dataclass
@@ -59,10 +62,11 @@ def backfill(
     Raises:
         PartitionsFailed: With the list of them; all others were done.
     """
-    if not FIRST_DAY <= first <= last:
-        raise InvalidSetting("START END", f"{first} {last}", f"START <= END, from {FIRST_DAY} on")
+    selected = _selected(select, settings)
+    earliest = asset_ctxs.FIRST_DAY if selected == {CONTEXTS} else FIRST_DAY
+    if not earliest <= first <= last:
+        raise InvalidSetting("START END", f"{first} {last}", f"START <= END, from {earliest} on")
     days = list(days_between(first, last))
-    selected = _selected(select)
     failed: list[tuple[str, str]] = []
     with dagster_ready(settings) as instance:
         raw = open_raw_fills(settings) if selected & {"raw_fills", "fills_parquet"} else None
@@ -72,7 +76,7 @@ def backfill(
             if raw.source == "sandbox":
                 _say("this source is SIMULATED data (vigil_sandbox), not the exchange's")
         staleness = Staleness(instance, *clients)
-        daily = selected - {PROFILES}
+        daily = selected - {PROFILES, CONTEXTS}
         needed = [(day, daily if force else staleness.of_day(day) & daily) for day in days]
         worked = [day for day, names in needed if names]
         progress = Progress(len(worked))
@@ -85,16 +89,54 @@ def backfill(
             started = time.monotonic()
             failed += _run(instance, days, frozenset({PROFILES}))
             _say(f"trader_profiles: {time.monotonic() - started:.1f} s")
+        if CONTEXTS in selected:
+            context_days, context_failures = _contexts(instance, settings, days, force=force)
+            worked = sorted({*worked, *context_days})
+            failed += context_failures
     if failed:
         raise PartitionsFailed(failed)
     _say("nothing was missing or stale" if not worked else f"done: {len(worked)} days")
     return len(worked)
 
 
-def _selected(select: str | None) -> frozenset[str]:
+def _contexts(
+    instance: dg.DagsterInstance, settings: Settings, days: Sequence[date], *, force: bool
+) -> tuple[list[date], list[tuple[str, str]]]:
+    """The market contexts of these days: the days worked on, and what failed.
+
+    Runs of their own: what the archive lacks must not keep a fill from being loaded.
+    """
+    ctxs = open_asset_ctxs(settings)
+    _say(f"{len(days)} days of market contexts from {settings.archive_data}")
+    try:
+        listing = ctxs.listing()
+    except StoreFailed as error:
+        _say(str(error))
+        return [], [(CONTEXTS, f"{days[0]} … {days[-1]}")]
+    seen = instance.get_materialized_partitions(dg.AssetKey(CONTEXTS))
+    name = frozenset({CONTEXTS})
+    needed = [
+        (day, name)
+        for day in days
+        if force or str(day) not in seen or not ctxs.is_current(day, listing)
+    ]
+    failed: list[tuple[str, str]] = []
+    progress = Progress(len(needed))
+    for batch, names in batches(needed, BATCH_DAYS):
+        failed += _run_batch(instance, batch, names)
+        entries = [ctxs.entry(day) for day in batch]
+        progress.advance(batch, sum(e.rows for e in entries if e is not None), CONTEXTS)
+    return [day for day, _ in needed], failed
+
+
+def _selected(select: str | None, settings: Settings) -> frozenset[str]:
     keys = [key for asset in ASSETS for key in asset.keys]
     if select is None:
-        return frozenset(key.to_user_string() for key in keys)
+        names = frozenset(key.to_user_string() for key in keys)
+        if settings.archive_is_meant:
+            return names
+        _say(f"{CONTEXTS} is left out: VIGIL_NODE_DATA is given, VIGIL_ARCHIVE_DATA is not")
+        return names - {CONTEXTS}
     chosen = dg.AssetSelection.from_string(select).resolve(ASSETS)
     if not chosen:
         raise InvalidSetting("--select", select, "a selection that names at least one asset")

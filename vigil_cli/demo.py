@@ -29,6 +29,8 @@ def demo(settings: Settings, *, once: bool) -> None:
         _say(f"simulating a week of trading at {root} …")
         write_world(DEMO, root, report=lambda text: _say(f"  simulated: {text}"))
     os.environ["VIGIL_NODE_DATA"] = str(root)
+    # Nothing real beside what is simulated; the world has no archive of its own.
+    os.environ["VIGIL_ARCHIVE_DATA"] = ""
     settings = Settings.from_environment()
     last = DEMO.first_day + timedelta(days=DEMO.day_count - 1)
     _say("building every stage from the simulated objects …")

@@ -8,9 +8,12 @@ DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 HOURS_PER_DAY = 24
 
-FIRST_DAY = date(2025, 7, 27)
-"""First UTC day of the exchange's `node_fills_by_block` files."""
+FIRST_DAY = date(2025, 3, 22)
+"""First UTC day of the exchange's files of trades."""
 
+EARLIEST_MS = 1_577_836_800_000
+LATEST_MS = 4_102_444_800_000
+"""2020-01-01 and 2100-01-01: a `time` outside is another unit, not another century."""
 
 _NAIVE_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?")
 

@@ -1,23 +1,22 @@
 """The Parquet lake: fills by the UTC day of their own time, one part per source object.
 
-    fills/day=2026-03-14/20260315-00.parquet    rows of that day found in that object
-    quarantine/20260315-00.jsonl                its lines that are no blocks, as they came
-    ledger/20260315-00.json                     what became of the object
-    manifests/2026-03-15.json                   the objects listed for a day
+    fills/day=2026-03-14/20260315-00.node_fills_by_block.parquet   that day's rows in that object
+    quarantine/20260315-00.node_fills_by_block.jsonl               its lines that are none
+    ledger/20260315/20260315-00.node_fills_by_block.json           what became of the object
+    manifests/2026-03-15.json                                      the objects listed for a day
 
 An object is taken in whole or not at all. Its ledger entry is written twice: before its files,
 as unfinished, so that whatever an interruption leaves behind is known by name; and last, which
 is the commit. The same object gives the same bytes.
 """
 
-import base64
 import hashlib
 import json
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,98 +25,29 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vigil_core.calendar import DAY_MS, HOUR_MS, day_of
 from vigil_core.errors import LakeIncomplete, ObjectMissing, UnreadableObject
-from vigil_core.fills.node_format import Rejection, decode_lines
+from vigil_core.fills.arrow import CODED_COLUMNS
+from vigil_core.fills.reading import FillReader
 from vigil_core.fills.schema import LAKE_SCHEMA
-from vigil_core.fills.source_keys import day_prefix, hours_of_day
-from vigil_resources.lz4_lines import BrokenFrame, line_batches
-from vigil_resources.store import Listed, Store, read_chunks
+from vigil_core.fills.source_keys import SourceHour, hours_of_day, newer_neighbours
+from vigil_resources.decoding import decode, read_part_file
+from vigil_resources.ledger import (
+    LedgerEntry,
+    Part,
+    hour_of_part,
+    ledger_key,
+    ledger_prefix,
+    part_key,
+    quarantine_key,
+    unfinished,
+)
+from vigil_resources.raw_fills import Manifest
+from vigil_resources.store import Listed, Store
 
-DECODER_VERSION = 1
-"""Raise when the same object would give other rows: all its parts are then stale."""
+WORKERS = 2
+"""Objects decoded at a time, in threads: nearly all of the work is done outside the GIL."""
 
-_UNFINISHED = 0
-"""In place of the decoder's version: the entry names what may lie there, nothing is vouched for."""
-
-SANDBOX_MARKER = "sandbox.json"
-"""An object of this name at a raw root says that everything there is simulated."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """The source objects of one day, as the listing showed them."""
-
-    day: date
-    source: str
-    """Which root they came from: `hyperliquid`, or `sandbox` where all is simulated."""
-    objects: dict[str, Listed]
-    """By file id. Hour 0 of the next day is among them: it holds the day's last blocks."""
-
-    @property
-    def own(self) -> dict[str, Listed]:
-        """The objects of the day's own 24 hours."""
-        return {f: o for f, o in self.objects.items() if f.startswith(f"{self.day:%Y%m%d}/")}
-
-    @property
-    def missing_hours(self) -> list[int]:
-        """Hours of the day without an object."""
-        own = self.own
-        return [h.hour for h in hours_of_day(self.day)[:-1] if h.file_id not in own]
-
-    @property
-    def version(self) -> str:
-        """Changes when an object appears or its content does."""
-        text = json.dumps([self.source, [[f, o.size, o.etag] for f, o in self.objects.items()]])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """The rows of one day found in one source object."""
-
-    day: str
-    path: str
-    rows: int
-    sha256: str
-
-    @property
-    def file_id(self) -> str:
-        """The object it came from."""
-        return _file_id(self.path)
-
-
-@dataclass(slots=True, kw_only=True)
-class LedgerEntry:
-    """What became of one source object: lines = blocks + rejected + blank."""
-
-    file_id: str
-    source: str
-    key: str
-    size: int
-    etag: str
-    decoder_version: int = DECODER_VERSION
-    lines: int = 0
-    blank_lines: int = 0
-    empty_blocks: int = 0
-    first_block: int | None = None
-    last_block: int | None = None
-    rows: int = 0
-    rows_by_hour: dict[str, int] = field(default_factory=dict)
-    """By the hour of the fill's own time, `YYYYMMDD/HH`."""
-    rejected: int = 0
-    unknown_keys: dict[str, int] = field(default_factory=dict)
-    parts: list[Part] = field(default_factory=list)
-
-    def to_json(self) -> bytes:
-        """The entry as the lake holds it."""
-        return (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> "LedgerEntry":
-        """The entry that `to_json` wrote."""
-        values = json.loads(text)
-        return cls(**(values | {"parts": [Part(**part) for part in values["parts"]]}))
+_READS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +56,11 @@ class DayOfLake:
 
     day: date
     parts: list[Part]
-    entries: dict[str, LedgerEntry]
-    """The objects its rows came from and those of its own hours, by file id."""
+    entries: dict[SourceHour, LedgerEntry]
+    """The objects its rows came from and those of its own hours."""
+    awaits: list[str]
+    """Hours, as `YYYYMMDD/HH`, whose objects may hold rows of the day and are not there. Empty:
+    the day is final."""
 
     @property
     def rows(self) -> int:
@@ -136,34 +69,13 @@ class DayOfLake:
 
     @property
     def version(self) -> str:
-        """Equal exactly when the day's rows, and what was rejected beside them, are."""
-        rejected = sorted((e.file_id, e.source, e.rejected) for e in self.entries.values())
-        text = json.dumps([[(p.path, p.sha256) for p in self.parts], rejected])
+        """Equal exactly when the day's rows, and what is said of them, are."""
+        about = sorted(
+            (e.name, e.source, e.rejected, e.first_block, e.last_block, len(e.breaks))
+            for e in self.entries.values()
+        )
+        text = json.dumps([[(p.path, p.sha256) for p in self.parts], about, self.awaits])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class RawFills:
-    """The node's hourly objects, in its bucket or in a directory of the same layout."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-    @property
-    def source(self) -> str:
-        """`sandbox` where the root says that it is simulated, else `hyperliquid`."""
-        try:
-            self.store.read(SANDBOX_MARKER)
-        except ObjectMissing:
-            return "hyperliquid"
-        return "sandbox"
-
-    def manifest(self, day: date) -> Manifest:
-        """List what there is for a day; a missing hour is simply not among it."""
-        wanted = {hour.key: hour.file_id for hour in hours_of_day(day)}
-        prefixes = dict.fromkeys(day_prefix(hour.day) for hour in hours_of_day(day))
-        listed = [item for prefix in prefixes for item in self.store.list(prefix)]
-        found = {wanted[item.key]: item for item in listed if item.key in wanted}
-        return Manifest(day=day, source=self.source, objects=dict(sorted(found.items())))
 
 
 class Lake:
@@ -172,17 +84,13 @@ class Lake:
     def __init__(self, store: Store, scratch: Path) -> None:
         self.store = store
         self._scratch = scratch
+        self._readers = threading.local()
+
+    # --- manifests -----------------------------------------------------------------------
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Keep what was listed, for whoever takes it in."""
-        content = {
-            "day": manifest.day.isoformat(),
-            "source": manifest.source,
-            "objects": [[f, o.key, o.size, o.etag] for f, o in manifest.objects.items()],
-            "missing_hours": manifest.missing_hours,
-        }
-        text = json.dumps(content, indent=1) + "\n"
-        self.store.write(f"manifests/{manifest.day}.json", text.encode())
+        self.store.write(f"manifests/{manifest.day}.json", manifest.to_json())
 
     def manifest(self, day: date) -> Manifest:
         """The manifest kept last.
@@ -191,59 +99,153 @@ class Lake:
             LakeIncomplete: The day was never listed.
         """
         try:
-            kept = json.loads(self.store.read(f"manifests/{day}.json"))
+            return Manifest.from_json(self.store.read(f"manifests/{day}.json"))
         except ObjectMissing:
             raise LakeIncomplete(
                 f"the raw objects of {day} were never listed", f"materialize raw_fills for {day}"
             ) from None
-        objects = {f: Listed(key, size, etag) for f, key, size, etag in kept["objects"]}
-        return Manifest(day=day, source=kept["source"], objects=objects)
 
-    def entry(self, file_id: str) -> LedgerEntry | None:
+    # --- taking in -----------------------------------------------------------------------
+
+    def entry(self, hour: SourceHour) -> LedgerEntry | None:
         """What became of a source object; None if it was never taken in."""
         try:
-            return LedgerEntry.from_json(self.store.read(_ledger_key(file_id)))
+            return LedgerEntry.from_json(self.store.read(ledger_key(hour)))
         except ObjectMissing:
             return None
 
-    def stale_objects(self, manifest: Manifest) -> dict[str, Listed]:
+    def stale_objects(self, manifest: Manifest) -> dict[SourceHour, Listed]:
         """The objects of a manifest whose present content the lake does not hold yet."""
-        return {
-            file_id: listed
-            for file_id, listed in manifest.objects.items()
-            if not _is_current(self.entry(file_id), listed, manifest.source)
-        }
+        stale = {}
+        for hour, listed in manifest.objects.items():
+            entry = self.entry(hour)
+            newer = _newer(manifest, hour)
+            if entry is None or not entry.is_current(listed, manifest.source, newer):
+                stale[hour] = listed
+        return stale
 
-    def take_in(self, raw: Store, file_id: str, listed: Listed, source: str) -> LedgerEntry:
+    def take_in_stale(
+        self, raw: Store, manifest: Manifest, done: Callable[[LedgerEntry], object]
+    ) -> None:
+        """Decode what is stale, several objects at a time; newer generations come first.
+
+        An object that cannot be read does not keep the others from being decoded.
+
+        Args:
+            raw: Where the objects lie.
+            manifest: Of the day.
+            done: Is told of every object, in the order in which they are ready.
+
+        Raises:
+            UnreadableObject: The first of those that could not be read; all others were.
+        """
+        stale = self.stale_objects(manifest)
+        failed: list[UnreadableObject] = []
+
+        def take(hour: SourceHour) -> None:
+            try:
+                done(self.take_in(raw, hour, stale[hour], manifest.source, manifest))
+            except UnreadableObject as error:
+                failed.append(error)
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for generation in sorted({hour.generation for hour in stale}, reverse=True):
+                list(pool.map(take, [h for h in stale if h.generation is generation]))
+        if failed:
+            raise min(failed, key=lambda error: error.key)
+
+    def take_in(
+        self,
+        raw: Store,
+        hour: SourceHour,
+        listed: Listed,
+        source: str,
+        manifest: Manifest | None = None,
+    ) -> LedgerEntry:
         """Decode one source object into the lake, replacing what it gave before.
+
+        Args:
+            raw: Where the object lies.
+            hour: The object.
+            listed: As the listing showed it.
+            source: `Manifest.source`.
+            manifest: Tells which objects of newer generations hold its fills too.
 
         Raises:
             UnreadableObject: Its bytes are not whole; the lake is as it was.
         """
-        before = self.entry(file_id)
+        before = self.entry(hour)
+        newer = _newer(manifest, hour) if manifest is not None else []
         entry = LedgerEntry(
-            file_id=file_id, source=source, key=listed.key, size=listed.size, etag=listed.etag
+            name=hour.name,
+            source=source,
+            key=listed.key,
+            size=listed.size,
+            etag=listed.etag,
+            newer=newer,
         )
         self._scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            local = Path(folder) / "object.lz4"
-            raw.download(listed, local)
-            files, quarantine = _decode(local, entry, Path(folder))
-            entry.parts = [_part(day, file_id, path) for day, path in sorted(files.items())]
+            files, quarantine = self._read(raw, listed, entry, Path(folder))
+            entry.parts = [_part(day, hour, path) for day, path in sorted(files.items())]
             # Cut off anywhere from here on, the object counts as stale, and the next run
             # finds in this entry what to remove.
-            self.store.write(_ledger_key(file_id), _unfinished(before, entry).to_json())
+            self.store.write(ledger_key(hour), unfinished(before, entry).to_json())
             for part in entry.parts:
                 self.store.write(part.path, files[date.fromisoformat(part.day)])
             if entry.rejected:
-                self.store.write(_quarantine_key(file_id), quarantine)
+                self.store.write(quarantine_key(hour), quarantine)
         if before is not None:
             for path in {p.path for p in before.parts} - {p.path for p in entry.parts}:
                 self.store.delete(path)
             if before.rejected and not entry.rejected:
-                self.store.delete(_quarantine_key(file_id))
-        self.store.write(_ledger_key(file_id), entry.to_json())
+                self.store.delete(quarantine_key(hour))
+        self.store.write(ledger_key(hour), entry.to_json())
         return entry
+
+    def _read(
+        self, raw: Store, listed: Listed, entry: LedgerEntry, folder: Path
+    ) -> tuple[dict[date, Path], Path]:
+        """Download and decode; again where it was the way here that may have spoilt the bytes."""
+        local = folder / "object.lz4"
+        for attempt in range(1, _READS + 1):
+            proved = raw.download(listed, local)
+            try:
+                return decode(
+                    self._reader(),
+                    local,
+                    entry,
+                    folder,
+                    lambda days: self._newer_fills(entry, days),
+                )
+            except UnreadableObject:
+                if proved or attempt == _READS:
+                    raise
+            finally:
+                local.unlink()
+        raise AssertionError("unreachable")
+
+    def _reader(self) -> FillReader:
+        if not hasattr(self._readers, "reader"):
+            self._readers.reader = FillReader()
+        reader: FillReader = self._readers.reader
+        return reader
+
+    def _newer_fills(self, entry: LedgerEntry, days: list[date]) -> pl.DataFrame:
+        """Fills of some days that the lake holds from the entry's newer neighbours."""
+        frames = [pl.DataFrame(schema=LAKE_SCHEMA)]
+        for name, _ in entry.newer:
+            neighbour = self.entry(SourceHour.of_name(name))
+            if neighbour is None or not neighbour.is_finished:
+                raise LakeIncomplete(
+                    f"{entry.name} repeats fills of {name}, which the lake does not hold",
+                    f"materialize fills_parquet for {entry.hour.day}",
+                )
+            wanted = [part for part in neighbour.parts if date.fromisoformat(part.day) in days]
+            frames += [self.read_part(part) for part in wanted]
+        return pl.concat(frames)
+
+    # --- reading -------------------------------------------------------------------------
 
     def day(self, day: date) -> DayOfLake:
         """What the lake holds of a day, from its objects and from any other.
@@ -252,176 +254,77 @@ class Lake:
             LakeIncomplete: A file lies there that no ledger entry vouches for: an object's
                 decoding was interrupted.
         """
-        ids = [hour.file_id for hour in hours_of_day(day)[:-1]]
+        hours = hours_of_day(day)
         present = [item.key for item in self.store.list(f"fills/day={day}")]
-        ids += [_file_id(key) for key in present]
-        found = {file_id: self.entry(file_id) for file_id in dict.fromkeys(ids)}
-        entries = {f: e for f, e in sorted(found.items()) if e is not None}
-        for file_id, entry in entries.items():
-            if entry.decoder_version == _UNFINISHED:
+        vouched = {
+            SourceHour.of_name(item.key.rsplit("/", 1)[1].removesuffix(".json"))
+            for prefix in dict.fromkeys(map(ledger_prefix, hours))
+            for item in self.store.list(prefix)
+        }
+        given = {(hour.day, hour.hour) for hour in hours}
+        vouched = {hour for hour in vouched if (hour.day, hour.hour) in given}
+        own = {hour for hour in vouched if hour.day == day} | set(map(hour_of_part, present))
+        entries = {hour: entry for hour in sorted(own) if (entry := self.entry(hour)) is not None}
+        for hour, entry in entries.items():
+            if not entry.is_finished:
                 raise LakeIncomplete(
-                    f"the decoding of {file_id} was interrupted",
-                    f"materialize fills_parquet for {_directory_day(file_id)}",
+                    f"the decoding of {hour.file_id} was interrupted",
+                    f"materialize fills_parquet for {hour.day}",
                 )
         parts = [p for e in entries.values() for p in e.parts if p.day == str(day)]
         unvouched = sorted(set(present) ^ {part.path for part in parts})
         if unvouched:
             raise LakeIncomplete(
                 f"the lake's {unvouched[0]} and the ledger disagree",
-                f"materialize fills_parquet for {_directory_day(_file_id(unvouched[0]))}",
+                f"materialize fills_parquet for {hour_of_part(unvouched[0]).day}",
             )
-        return DayOfLake(day=day, parts=sorted(parts, key=lambda p: p.path), entries=entries)
+        there = {hour.file_id for hour in vouched}
+        return DayOfLake(
+            day=day,
+            parts=sorted(parts, key=lambda part: part.path),
+            entries=entries,
+            awaits=[hour.file_id for hour in hours if hour.file_id not in there],
+        )
 
     def read_part(self, part: Part) -> pl.DataFrame:
         """Rows of one part, columns of `LAKE_SCHEMA`, proved by their digest."""
+        return read_part_file(pa.BufferReader(self._part_bytes(part)))
+
+    def part_groups(self, part: Part, columns: list[str]) -> Iterator[pa.Table]:
+        """The same, a row group at a time and some columns of it, as Arrow has them."""
+        file = pq.ParquetFile(
+            pa.BufferReader(self._part_bytes(part)), read_dictionary=list(CODED_COLUMNS)
+        )
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=columns)
+
+    def _part_bytes(self, part: Part) -> bytes:
         content = self.store.read(part.path)
         if hashlib.sha256(content).hexdigest() != part.sha256:
             raise LakeIncomplete(
                 f"{part.path} is not what its ledger entry says",
                 f"materialize fills_parquet for {part.day}",
             )
-        table = pq.read_table(pa.BufferReader(content))
-        return pl.DataFrame(pl.from_arrow(table)).cast(LAKE_SCHEMA)  # type: ignore[arg-type]
+        return content
 
-    def rejections(self, file_id: str) -> Iterator[dict[str, Any]]:
+    def rejections(self, hour: SourceHour) -> Iterator[dict[str, Any]]:
         """The quarantined lines of one source object."""
-        for line in self.store.read(_quarantine_key(file_id)).splitlines():
+        for line in self.store.read(quarantine_key(hour)).splitlines():
             yield json.loads(line)
 
 
-def _decode(local: Path, entry: LedgerEntry, folder: Path) -> tuple[dict[date, Path], Path]:
-    """Decode a local object into one Parquet file per day, and fill in its entry's counts."""
-    files: dict[date, Path] = {}
-    writers: dict[date, pq.ParquetWriter] = {}
-    unknown: Counter[str] = Counter()
-    hours: Counter[str] = Counter()
-    quarantine = folder / "quarantine.jsonl"
-    with ExitStack() as stack, quarantine.open("wb") as rejected_file:
-        try:
-            for batch in line_batches(read_chunks(local)):
-                decoded = decode_lines(
-                    batch.lines, line_number=batch.line_number, byte_offset=batch.byte_offset
-                )
-                entry.lines += decoded.lines
-                entry.blank_lines += decoded.blank_lines
-                entry.empty_blocks += decoded.empty_blocks
-                entry.rows += decoded.fills.height
-                entry.rejected += len(decoded.rejected)
-                if entry.first_block is None:
-                    entry.first_block = decoded.first_block
-                entry.last_block = decoded.last_block or entry.last_block
-                unknown.update(decoded.unknown_keys)
-                hours.update(_rows_by_hour(decoded.fills))
-                rejected_file.writelines(_rejection_line(entry, r) for r in decoded.rejected)
-                for day, rows in _by_day(decoded.fills):
-                    if day not in writers:
-                        files[day] = folder / f"{day}.parquet"
-                        writers[day] = stack.enter_context(_writer(files[day]))
-                    writers[day].write_table(_table(rows))
-        except BrokenFrame as error:
-            raise UnreadableObject(entry.key, str(error)) from None
-    entry.unknown_keys = dict(sorted(unknown.items()))
-    entry.rows_by_hour = dict(sorted(hours.items()))
-    return files, quarantine
+def _newer(manifest: Manifest, hour: SourceHour) -> list[list[str]]:
+    """Names and etags of the objects that hold fills of an older one too."""
+    neighbours = newer_neighbours(hour, set(manifest.objects))
+    return [[one.name, manifest.objects[one].etag] for one in neighbours]
 
 
-def _part(day: date, file_id: str, path: Path) -> Part:
+def _part(day: date, hour: SourceHour, path: Path) -> Part:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Part(
         day=str(day),
-        path=_part_key(day, file_id),
+        path=part_key(str(day), hour),
         rows=pq.read_metadata(path).num_rows,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=digest,
     )
-
-
-def _unfinished(before: LedgerEntry | None, entry: LedgerEntry) -> LedgerEntry:
-    """Names every file that may lie there until the entry proper is written."""
-    old = before.parts if before is not None else []
-    parts = {part.path: part for part in [*old, *entry.parts]}
-    rejected = max(before.rejected if before is not None else 0, entry.rejected)
-    return replace(
-        entry, decoder_version=_UNFINISHED, parts=list(parts.values()), rejected=rejected
-    )
-
-
-def _rows_by_hour(fills: pl.DataFrame) -> dict[str, int]:
-    counted = fills.group_by(pl.col("time") // HOUR_MS).len()
-    return {
-        f"{day_of(hour * HOUR_MS):%Y%m%d}/{hour % 24:02d}": rows
-        for hour, rows in counted.iter_rows()
-    }
-
-
-def _by_day(fills: pl.DataFrame) -> Iterable[tuple[date, pl.DataFrame]]:
-    day = (fills["time"] // DAY_MS).alias("_day")
-    for (number,), rows in (
-        fills.with_columns(day)
-        .partition_by("_day", as_dict=True, include_key=False, maintain_order=True)
-        .items()
-    ):
-        yield day_of(int(number) * DAY_MS), rows
-
-
-def _table(rows: pl.DataFrame) -> pa.Table:
-    return rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_ARROW_SCHEMA)
-
-
-def _writer(path: Path) -> pq.ParquetWriter:
-    return pq.ParquetWriter(
-        path,
-        _ARROW_SCHEMA,
-        compression="zstd",
-        compression_level=3,
-        # A dictionary pays where values repeat; on hashes and ids it only costs.
-        use_dictionary=["user_address", "coin", "side", "dir", "fee_token", "builder", "px"],
-        write_statistics=True,
-    )
-
-
-def _rejection_line(entry: LedgerEntry, rejection: Rejection) -> bytes:
-    text = rejection.raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    record: dict[str, Any] = {
-        "file_id": entry.file_id,
-        "key": entry.key,
-        "line_number": rejection.line_number,
-        "byte_offset": rejection.byte_offset,
-        "reason": rejection.reason,
-        "raw": text,
-    }
-    if text.encode() != rejection.raw:
-        record["raw_base64"] = base64.b64encode(rejection.raw).decode()
-    return (json.dumps(record) + "\n").encode()
-
-
-def _is_current(entry: LedgerEntry | None, listed: Listed, source: str) -> bool:
-    return entry is not None and (entry.size, entry.etag, entry.source, entry.decoder_version) == (
-        listed.size,
-        listed.etag,
-        source,
-        DECODER_VERSION,
-    )
-
-
-def _part_key(day: date, file_id: str) -> str:
-    return f"fills/day={day}/{file_id.replace('/', '-')}.parquet"
-
-
-def _ledger_key(file_id: str) -> str:
-    return f"ledger/{file_id.replace('/', '-')}.json"
-
-
-def _quarantine_key(file_id: str) -> str:
-    return f"quarantine/{file_id.replace('/', '-')}.jsonl"
-
-
-def _directory_day(file_id: str) -> date:
-    return date.fromisoformat(file_id.partition("/")[0])
-
-
-def _file_id(part_key: str) -> str:
-    return part_key.rsplit("/", 1)[1].removesuffix(".parquet").replace("-", "/")
-
-
-_ARROW_SCHEMA: pa.Schema = (
-    pl.DataFrame(schema=LAKE_SCHEMA).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-)

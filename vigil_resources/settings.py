@@ -12,6 +12,13 @@ from vigil_core.errors import InvalidSetting
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+REGIONS = {
+    "hl-mainnet-node-data": "ap-northeast-1",
+    "hyperliquid-archive": "us-east-1",
+    "artemis-hyperliquid-data": "us-east-1",
+}
+"""Where the public buckets lie; any other is looked for where the node's bucket is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -21,6 +28,11 @@ class Settings:
     """All local state."""
     node_data: str
     """Root of the node's bucket: `s3://…`, or a directory of the same layout."""
+    archive_data: str
+    """Root of the exchange's archive bucket: likewise."""
+    archive_is_meant: bool
+    """Whether the archive belongs to the node's data: `VIGIL_ARCHIVE_DATA` is given, or
+    `VIGIL_NODE_DATA` is not. Else the one may be real and the other simulated."""
     lake: str
     """Root of the Parquet lake: likewise."""
     database_url: str | None
@@ -31,7 +43,7 @@ class Settings:
     postgres_bin: Path | None
     """Another folder with `initdb`, `pg_ctl` and `postgres`."""
     s3: Mapping[str, str]
-    """Region, endpoint and credentials, for obstore. Never logged."""
+    """Region, endpoint and credentials, for obstore; see `s3_for`. Never logged."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -44,6 +56,8 @@ class Settings:
         return cls(
             data_dir=data_dir,
             node_data=_root(given.get("VIGIL_NODE_DATA", "s3://hl-mainnet-node-data")),
+            archive_data=_root(given.get("VIGIL_ARCHIVE_DATA", "s3://hyperliquid-archive")),
+            archive_is_meant="VIGIL_ARCHIVE_DATA" in given or "VIGIL_NODE_DATA" not in given,
             lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
             database_url=_postgres(given, "DATABASE_URL"),
             dagster_pg_url=_postgres(given, "DAGSTER_PG_URL"),
@@ -53,11 +67,16 @@ class Settings:
                 "aws_access_key_id": given.get("AWS_ACCESS_KEY_ID", ""),
                 "aws_secret_access_key": given.get("AWS_SECRET_ACCESS_KEY", ""),
                 "aws_session_token": given.get("AWS_SESSION_TOKEN", ""),
-                # The node's bucket lies in Tokyo.
-                "aws_region": given.get("AWS_REGION", "ap-northeast-1"),
+                "aws_region": given.get("AWS_REGION", ""),
                 "aws_endpoint_url": given.get("AWS_ENDPOINT_URL", ""),
             },
         )
+
+    def s3_for(self, root: str) -> Mapping[str, str]:
+        """Access to a root: `AWS_REGION` where it is given, else where its bucket lies."""
+        bucket = root.removeprefix("s3://").partition("/")[0]
+        region = self.s3["aws_region"] or REGIONS.get(bucket, REGIONS["hl-mainnet-node-data"])
+        return {**self.s3, "aws_region": region}
 
 
 def _path(text: str) -> Path:

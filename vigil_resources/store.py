@@ -13,9 +13,12 @@ from obstore.store import LocalStore, S3Store
 
 from vigil_core.errors import ObjectMissing, StoreFailed, UnreadableObject
 
-_ATTEMPTS = 6
-_CHUNK_BYTES = 4 << 20
+_ATTEMPTS = 12
+_LONGEST_PAUSE = 15.0
+_CHUNK_BYTES = 1 << 20
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_MD5_OF_PARTS = re.compile(r"[0-9a-f]{32}-([0-9]+)")
+_PART_BYTES = tuple(n << 20 for n in (5, 8, 16, 32, 64, 128))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -88,8 +91,11 @@ class Store:
         except (NotFoundError, FileNotFoundError):
             return
 
-    def download(self, listed: Listed, target: Path) -> None:
-        """Bring an object here, proved: its listed size, and its MD5 where the ETag is one.
+    def download(self, listed: Listed, target: Path) -> bool:
+        """Bring an object here, proved: its listed size, and its MD5 where the ETag tells it.
+
+        False where only the size could be proved: the ETag is no MD5 (a directory's never is),
+        or that of parts whose size nobody knows.
 
         No client notices a body that was shortened or altered on its way, so each try is
         proved, and a failed one repeated with growing pauses.
@@ -101,7 +107,7 @@ class Store:
         reasons: list[str] = []
         for attempt in range(_ATTEMPTS):
             if attempt:
-                self._sleep(0.25 * 2**attempt)
+                self._sleep(min(0.25 * 2**attempt, _LONGEST_PAUSE))
             try:
                 size, md5 = self._download_once(listed.key, target)
             except (NotFoundError, FileNotFoundError):
@@ -116,8 +122,18 @@ class Store:
             elif _MD5.fullmatch(listed.etag) and md5 != listed.etag:
                 reasons.append(f"MD5 {md5} came, {listed.etag} is listed")
             else:
-                return
+                return bool(_MD5.fullmatch(listed.etag)) or _parts_match(target, listed)
+            if self._has_changed(listed):
+                reasons.append("the object is another than was listed")
+                break
         raise UnreadableObject(listed.key, "; ".join(dict.fromkeys(reasons)))
+
+    def _has_changed(self, listed: Listed) -> bool:
+        try:
+            now = obstore.head(self._store, listed.key)
+        except BaseError:
+            return False
+        return (now["size"], (now["e_tag"] or "").strip('"')) != (listed.size, listed.etag)
 
     def _download_once(self, key: str, target: Path) -> tuple[int, str]:
         md5 = hashlib.md5(usedforsecurity=False)
@@ -134,3 +150,20 @@ def read_chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk
+
+
+def _parts_match(path: Path, listed: Listed) -> bool:
+    """Whether an ETag of the form MD5-N is the MD5 of the MD5s of N parts of a usual size."""
+    found = _MD5_OF_PARTS.fullmatch(listed.etag)
+    if found is None:
+        return False
+    for size in _PART_BYTES:
+        if -(-listed.size // size) == int(found[1]):
+            digests = b""
+            with path.open("rb") as file:
+                while part := file.read(size):
+                    digests += hashlib.md5(part, usedforsecurity=False).digest()
+            whole = hashlib.md5(digests, usedforsecurity=False).hexdigest()
+            if f"{whole}-{found[1]}" == listed.etag:
+                return True
+    return False

@@ -5,19 +5,23 @@ was built from older content is known to be stale.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-import polars as pl
 import psycopg
+import pyarrow as pa
 from psycopg import sql
+from psycopg.copy import QueuedLibpqWriter
 
 from vigil_core.calendar import DAY_MS, day_of, day_start_ms
 from vigil_core.errors import ContradictingFills, NotLoaded, RowOutsideItsDay
-from vigil_core.fills.schema import MONEY, WAREHOUSE_COLUMNS
+from vigil_core.fills.schema import WAREHOUSE_COLUMNS
 from vigil_resources import schema_installer
-from vigil_resources.lake import DayOfLake, Lake, LedgerEntry
+from vigil_resources.copy_encoder import HEADER, TRAILER, CopyEncoder
+from vigil_resources.lake import DayOfLake, Lake
+from vigil_resources.ledger import LedgerEntry
 from vigil_resources.statements import models, query, template
 
 CLASSIFIED_BY = "seed_100k"
@@ -26,7 +30,7 @@ CLASSIFIED_BY = "seed_100k"
 FOREVER = 2**62
 """Later than any day: profiles over all that is loaded."""
 
-_COPY_ROWS = 50_000
+_JSON_COLUMNS = frozenset({"liquidation", "extra"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +98,12 @@ class Warehouse:
             bounds = {"start": start, "end": start + DAY_MS}
             connection.execute(template("fills/create_day", new_day=new_day, **bounds))
             try:
-                copied = sum(
-                    _copy(connection, new_day, lake.read_part(part)) for part in content.parts
+                groups = (
+                    group
+                    for part in content.parts
+                    for group in lake.part_groups(part, list(WAREHOUSE_COLUMNS))
                 )
+                copied = _copy(connection, new_day, groups)
             except psycopg.errors.CheckViolation as error:
                 raise RowOutsideItsDay(str(day), str(error.diag.message_detail)) from None
             repeated = _make_key(connection, new_day, day)
@@ -114,6 +121,7 @@ class Warehouse:
                 "row_count": copied - repeated,
                 "repeated_count": repeated,
                 "missing_hours": missing_hours,
+                "awaits": content.awaits,
             }
             connection.execute(query("fills/save_day_state"), state)
             rejected = _record_objects(connection, lake, content)
@@ -200,19 +208,22 @@ def _day_table(day: date, suffix: str = "") -> sql.Identifier:
     return sql.Identifier("fill_days", _day_name(day) + suffix)
 
 
-def _copy(connection: psycopg.Connection, table: sql.Identifier, fills: pl.DataFrame) -> int:
+def _copy(connection: psycopg.Connection, table: sql.Identifier, groups: Iterable[pa.Table]) -> int:
+    """Binary COPY of whole row groups, encoded while the server takes in the ones before."""
     columns = sql.SQL(", ").join(map(sql.Identifier, WAREHOUSE_COLUMNS))
     statement = template("fills/copy_day", new_day=table, columns=columns)
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for rows in fills.select(WAREHOUSE_COLUMNS).iter_slices(_COPY_ROWS):
-            # The shortest text of each number: 0.135, not the lake's 0.135000000000.
-            shortest = pl.selectors.by_dtype(MONEY).cast(pl.String)
-            shortest = shortest.str.strip_chars_end("0").str.strip_chars_end(".")
-            text = rows.with_columns(shortest).write_csv(
-                include_header=False, null_value="\\N", quote_style="non_numeric"
-            )
-            copy.write(text)
-    return fills.height
+    encoder = CopyEncoder(_JSON_COLUMNS)
+    rows = 0
+    with connection.cursor() as cursor:
+        writer = QueuedLibpqWriter(cursor)
+        with cursor.copy(statement, writer=writer) as copy:
+            copy.write(HEADER)
+            for group in groups:
+                rows += group.num_rows
+                for piece in encoder.pieces(group):
+                    copy.write(piece)
+            copy.write(TRAILER)
+    return rows
 
 
 def _make_key(connection: psycopg.Connection, new_day: sql.Identifier, day: date) -> int:
@@ -236,32 +247,46 @@ def _make_key(connection: psycopg.Connection, new_day: sql.Identifier, day: date
 def _record_objects(connection: psycopg.Connection, lake: Lake, content: DayOfLake) -> int:
     """Keep what the day's objects gave and what was rejected of them; gives the latter."""
     start = day_start_ms(content.day)
-    before = connection.execute(query("fills/delete_day_parts"), {"day": start}).fetchall()
+    gone = set(connection.execute(query("fills/delete_day_parts"), {"day": start}).fetchall())
     for part in content.parts:
         values = {"day": start, "row_count": part.rows, "sha256": part.sha256}
-        connection.execute(query("fills/insert_day_part"), values | {"file_id": part.file_id})
+        values |= _names(content.entries[part.hour])
+        connection.execute(query("fills/insert_day_part"), values)
     for entry in content.entries.values():
         connection.execute(query("fills/save_load_progress"), _progress(entry))
-        _record_rejections(connection, lake, entry)
-    gone = {file_id for (file_id,) in before} - content.entries.keys()
-    connection.execute(query("fills/delete_load_progress"), {"file_ids": sorted(gone)})
-    own = f"{content.day:%Y%m%d}/"
-    return sum(e.rejected for e in content.entries.values() if e.file_id.startswith(own))
+        _record_findings(connection, lake, entry)
+        gone.discard(tuple(_names(entry).values()))
+    for file_id, source in sorted(gone):
+        values = {"file_id": file_id, "source": source}
+        connection.execute(query("fills/delete_load_progress"), values)
+    return sum(e.rejected for hour, e in content.entries.items() if hour.day == content.day)
 
 
-def _record_rejections(connection: psycopg.Connection, lake: Lake, entry: LedgerEntry) -> None:
-    connection.execute(query("fills/delete_quarantined"), {"file_id": entry.file_id})
-    if entry.rejected:
-        with connection.cursor() as cursor:
-            cursor.executemany(query("fills/insert_quarantined"), lake.rejections(entry.file_id))
+def _record_findings(connection: psycopg.Connection, lake: Lake, entry: LedgerEntry) -> None:
+    names = _names(entry)
+    connection.execute(query("fills/delete_quarantined"), names)
+    connection.execute(query("fills/delete_block_breaks"), names)
+    with connection.cursor() as cursor:
+        if entry.rejected:
+            lines = (names | line for line in lake.rejections(entry.hour))
+            cursor.executemany(query("fills/insert_quarantined"), lines)
+        breaks = [names | asdict(one) | {"place": place} for place, one in enumerate(entry.breaks)]
+        cursor.executemany(query("fills/insert_block_break"), breaks)
+
+
+def _names(entry: LedgerEntry) -> dict[str, Any]:
+    hour = entry.hour
+    return {"file_id": hour.file_id, "source": f"{entry.source}/{hour.generation.value}"}
 
 
 def _progress(entry: LedgerEntry) -> dict[str, Any]:
     digests = "".join(part.sha256 for part in entry.parts)
-    return {
-        "file_id": entry.file_id,
-        "source": entry.source,
+    return _names(entry) | {
         "etag": entry.etag,
         "content_sha": hashlib.sha256(digests.encode()).hexdigest(),
         "rows_rejected": entry.rejected,
+        "first_block": entry.first_block,
+        "last_block": entry.last_block,
+        "first_ms": entry.first_ms,
+        "last_ms": entry.last_ms,
     }

@@ -1,7 +1,9 @@
 """Settings → clients: the one place that decides which root and which database is meant."""
 
+from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.embedded_postgres import EmbeddedPostgres
-from vigil_resources.lake import Lake, RawFills
+from vigil_resources.lake import Lake
+from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
 from vigil_resources.store import Store
 from vigil_resources.warehouse import Warehouse
@@ -17,12 +19,22 @@ def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
 
 def open_raw_fills(settings: Settings) -> RawFills:
     """The node's objects at `VIGIL_NODE_DATA`."""
-    return RawFills(Store(settings.node_data, settings.s3))
+    return RawFills(Store(settings.node_data, settings.s3_for(settings.node_data)))
 
 
 def open_lake(settings: Settings) -> Lake:
     """The lake at `PARQUET_S3`."""
-    return Lake(Store(settings.lake, settings.s3), settings.data_dir / "scratch")
+    return Lake(_lake_store(settings), settings.data_dir / "scratch")
+
+
+def open_asset_ctxs(settings: Settings) -> AssetCtxs:
+    """The market contexts at `VIGIL_ARCHIVE_DATA`, and where they lie in the lake."""
+    archive = Store(settings.archive_data, settings.s3_for(settings.archive_data))
+    return AssetCtxs(archive, _lake_store(settings), settings.data_dir / "scratch")
+
+
+def _lake_store(settings: Settings) -> Store:
+    return Store(settings.lake, settings.s3_for(settings.lake))
 
 
 def open_warehouse(settings: Settings) -> Warehouse:

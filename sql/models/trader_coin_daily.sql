@@ -9,6 +9,7 @@
 --   tail                    'flat'; 'opened': open since tail_open_time; 'carried': open since
 --                           before this day; 'unknown': open since a moment that is not known,
 --                           because fills before it are missing
+-- Formats before 2025-07-27 know no blocks; there the place in the object stands for them.
 -- Positions are compared at 8 decimals: the exchange prints float noise of up to 1e-9.
 WITH steps AS (
     SELECT
@@ -30,7 +31,7 @@ WITH steps AS (
         is_perp AND end_at <> 0 AND sign(end_at) <> sign(start_at)    AS opens
     FROM steps
     WINDOW by_trader_coin AS (
-        PARTITION BY day, user_address, coin ORDER BY block_number, event_index
+        PARTITION BY day, user_address, coin ORDER BY time, block_number, event_index
     )
 ), marked AS (
     SELECT
@@ -46,14 +47,14 @@ WITH steps AS (
     SELECT
         *,
         count(opened_here) OVER (
-            PARTITION BY day, user_address, coin ORDER BY block_number, event_index
+            PARTITION BY day, user_address, coin ORDER BY time, block_number, event_index
         ) AS episode
     FROM marked
 ), followed AS (
     SELECT
         *,
         first_value(opened_here) OVER (
-            PARTITION BY day, user_address, coin, episode ORDER BY block_number, event_index
+            PARTITION BY day, user_address, coin, episode ORDER BY time, block_number, event_index
         ) AS open_since
     FROM grouped
 ), paired AS (
@@ -64,7 +65,7 @@ WITH steps AS (
         count(*) OVER (PARTITION BY day, user_address, coin) AS steps
     FROM followed
     WINDOW by_trader_coin AS (
-        PARTITION BY day, user_address, coin ORDER BY block_number, event_index
+        PARTITION BY day, user_address, coin ORDER BY time, block_number, event_index
     )
 )
 SELECT

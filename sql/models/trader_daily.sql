@@ -1,4 +1,5 @@
 -- trader_daily: one row per UTC day and trader. Volume counts the trader's own rows.
+-- PnL and fees are NULL where no row of the trader tells them: before 2025-05-25.
 -- trim_scale only drops zeros behind the last digit: the lake's scale is not a figure's precision.
 SELECT
     time_bucket(86400000::bigint, time)                              AS day,
@@ -6,9 +7,13 @@ SELECT
     count(*)                                                         AS fill_count,
     trim_scale(sum(px * sz))                                         AS volume,
     count(DISTINCT coin)                                             AS unique_coins,
-    trim_scale(coalesce(sum(closed_pnl), 0))                         AS realized_pnl,
-    trim_scale(coalesce(sum(fee_usd(fee, fee_token, coin, side, px)), 0)) AS fees_paid,
-    trim_scale(coalesce(sum(fee_usd(builder_fee, fee_token, coin, side, px)), 0)) AS builder_fees_paid,
+    trim_scale(sum(closed_pnl))                                      AS realized_pnl,
+    CASE WHEN count(fee) > 0 THEN
+        trim_scale(coalesce(sum(fee_usd(fee, fee_token, coin, side, px)), 0))
+    END                                                              AS fees_paid,
+    CASE WHEN count(fee) > 0 THEN
+        trim_scale(coalesce(sum(fee_usd(builder_fee, fee_token, coin, side, px)), 0))
+    END                                                              AS builder_fees_paid,
     count(*) FILTER (
         WHERE fee IS NOT NULL AND fee_usd(fee, fee_token, coin, side, px) IS NULL
     )                                                                AS unpriced_fee_fills,

@@ -7,6 +7,9 @@ SELECT
     24                                          AS hours_expected,
     24 - cardinality(s.missing_hours)           AS hours_present,
     s.missing_hours,
+    s.is_final,
+    s.awaits,
+    coalesce(m.holes, 0)                        AS holes_in_blocks,
     s.row_count                                 AS fills,
     s.repeated_count                            AS repeated_fills,
     coalesce(q.rejected, 0)                     AS rejected_lines,
@@ -24,6 +27,11 @@ LEFT JOIN LATERAL (
     FROM trader_daily AS d
     WHERE d.day = s.day
 ) AS t ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS holes
+    FROM missing_blocks AS b
+    WHERE b.after_ms >= s.day AND b.after_ms < s.day + 86400000
+) AS m ON true
 CROSS JOIN LATERAL (
     SELECT
         (SELECT count(*) FROM schema_objects AS o WHERE o.kind = 'model') AS relations,

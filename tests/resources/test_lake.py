@@ -26,12 +26,16 @@ from tests.reference.hostile_lines import (
 )
 from vigil_core.errors import LakeIncomplete, UnreadableObject
 from vigil_core.fills.schema import LAKE_SCHEMA
-from vigil_resources.lake import Lake, LedgerEntry, Manifest, RawFills
+from vigil_core.fills.source_keys import SourceHour
+from vigil_resources.lake import Lake
+from vigil_resources.ledger import LedgerEntry
+from vigil_resources.raw_fills import Manifest, RawFills
 from vigil_resources.store import Store
 
 DAY = date(2025, 10, 27)
 NEXT_DAY = date(2025, 10, 28)
-FILE_ID = "20251027/17"
+HOUR = SourceHour(DAY, 17)
+NAME = "20251027-17.node_fills_by_block"
 KEY = "node_fills_by_block/hourly/20251027/17.lz4"
 NEXT_MIDNIGHT = 1_761_609_600_000
 GOOD = fill_line()
@@ -58,9 +62,9 @@ class Bench:
     def manifest(self, day: date = DAY) -> Manifest:
         return RawFills(self.raw).manifest(day)
 
-    def take_in(self, file_id: str = FILE_ID, day: date = DAY) -> LedgerEntry:
+    def take_in(self, hour: SourceHour = HOUR, day: date = DAY) -> LedgerEntry:
         manifest = self.manifest(day)
-        return self.lake.take_in(self.raw, file_id, manifest.objects[file_id], manifest.source)
+        return self.lake.take_in(self.raw, hour, manifest.objects[hour], manifest.source)
 
     def take(self, *lines: bytes) -> LedgerEntry:
         self.put_lines(*lines)
@@ -110,7 +114,7 @@ def interrupt(bench: Bench, at: int) -> bool:
     manifest = bench.manifest()
     lake = Lake(StoreThatStops(str(bench.lake_folder), at), bench.scratch)
     try:
-        lake.take_in(bench.raw, FILE_ID, manifest.objects[FILE_ID], manifest.source)
+        lake.take_in(bench.raw, HOUR, manifest.objects[HOUR], manifest.source)
     except Interrupted:
         return True
     return False
@@ -135,7 +139,8 @@ def test_rows_come_back_as_they_were(bench: Bench) -> None:
     assert (entry.lines, entry.rejected, entry.blank_lines) == (len(lines), 0, 0)
     days = sorted({date.fromisoformat(part.day) for part in entry.parts})
     same_day = [r for r in slow_reader.read_lines(b"\n".join(lines)).rows if r["time"] > 0]
-    assert entry.rows == len(same_day) == sum(len(bench.rows(day)) for day in days)
+    assert entry.rows + entry.repeated == len(same_day)
+    assert entry.rows == sum(len(bench.rows(day)) for day in days)
 
 
 def test_ledger_entry_counts_what_it_held(bench: Bench) -> None:
@@ -144,9 +149,9 @@ def test_ledger_entry_counts_what_it_held(bench: Bench) -> None:
 
     assert (entry.lines, entry.blank_lines, entry.rejected, entry.empty_blocks) == (5, 1, 1, 1)
     assert (entry.first_block, entry.last_block) == (5, 777_010_829)
-    assert entry.rows_by_hour == {FILE_ID: 2}
+    assert entry.rows_by_hour == {HOUR.file_id: 2}
     assert entry.unknown_keys == {"newKey": 1}
-    assert bench.lake.entry(FILE_ID) == entry
+    assert bench.lake.entry(HOUR) == entry
 
 
 def test_rows_go_to_the_day_of_their_own_time(bench: Bench) -> None:
@@ -156,7 +161,7 @@ def test_rows_go_to_the_day_of_their_own_time(bench: Bench) -> None:
         ("2025-10-27", 1),
         ("2025-10-28", 1),
     ]
-    assert entry.parts[1].path == "fills/day=2025-10-28/20251027-17.parquet"
+    assert entry.parts[1].path == "fills/day=2025-10-28/20251027-17.node_fills_by_block.parquet"
     assert [row["oid"] for row in bench.rows(DAY)] == [1]
     assert [row["oid"] for row in bench.rows(NEXT_DAY)] == [2]
     assert entry.rows_by_hour == {"20251027/23": 1, "20251028/00": 1}
@@ -166,10 +171,10 @@ def test_hour_zero_of_the_next_day_gives_this_day_its_last_rows(bench: Bench) ->
     key = "node_fills_by_block/hourly/20251028/0.lz4"
     bench.put_lines(EARLY_BLOCK, LATE_BLOCK, key=key)
 
-    bench.take_in("20251028/00")
+    bench.take_in(SourceHour(NEXT_DAY, 0))
 
     assert [row["oid"] for row in bench.rows(DAY)] == [1]
-    assert list(bench.lake.day(DAY).entries) == ["20251028/00"]
+    assert list(bench.lake.day(DAY).entries) == [SourceHour(NEXT_DAY, 0)]
 
 
 def test_one_block_may_span_midnight(bench: Bench) -> None:
@@ -192,9 +197,9 @@ def test_one_block_may_span_midnight(bench: Bench) -> None:
 def test_bad_line_lies_in_quarantine_with_its_place(bench: Bench, bad: bytes) -> None:
     entry = bench.take(GOOD, bad, fill_line(oid=2))
 
-    (record,) = bench.lake.rejections(FILE_ID)
+    (record,) = bench.lake.rejections(HOUR)
     assert (record["line_number"], record["byte_offset"]) == (2, len(GOOD) + 1)
-    assert (record["file_id"], record["key"]) == (FILE_ID, KEY)
+    assert (record["file_id"], record["key"]) == (HOUR.file_id, KEY)
     assert record["reason"]
     assert "\x00" not in record["raw"]
     exact = record.get("raw_base64")
@@ -229,7 +234,7 @@ def test_empty_object_is_taken_in_without_rows(bench: Bench, data: bytes) -> Non
     bench.put(data)
     entry = bench.take_in()
     assert (entry.lines, entry.rows, entry.parts) == (0, 0, [])
-    assert list(bench.files()) == ["ledger/20251027-17.json"]
+    assert list(bench.files()) == [f"ledger/20251027/{NAME}.json"]
     assert bench.lake.stale_objects(bench.manifest()) == {}
     assert bench.lake.day(DAY).rows == 0
 
@@ -249,7 +254,7 @@ def test_truncated_object_leaves_nothing(bench: Bench) -> None:
             bench.take_in()
     assert bench.files() == {}
     assert list(bench.scratch.iterdir()) == []
-    assert list(bench.lake.stale_objects(bench.manifest())) == [FILE_ID]
+    assert list(bench.lake.stale_objects(bench.manifest())) == [HOUR]
 
 
 def test_truncated_object_leaves_what_was_there_before(bench: Bench) -> None:
@@ -274,7 +279,7 @@ def test_same_object_gives_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
     other = Bench(tmp_path / "other")
     other.put_lines(*lines)
     manifest = bench.manifest()
-    other.lake.take_in(other.raw, FILE_ID, manifest.objects[FILE_ID], manifest.source)
+    other.lake.take_in(other.raw, HOUR, manifest.objects[HOUR], manifest.source)
     assert other.files() == first
 
 
@@ -283,8 +288,8 @@ def test_lost_rows_of_another_day_lose_their_part(bench: Bench) -> None:
     bench.take(EARLY_BLOCK)
 
     assert list(bench.files()) == [
-        "fills/day=2025-10-27/20251027-17.parquet",
-        "ledger/20251027-17.json",
+        "fills/day=2025-10-27/20251027-17.node_fills_by_block.parquet",
+        f"ledger/20251027/{NAME}.json",
     ]
     assert bench.lake.day(NEXT_DAY).parts == []
 
@@ -299,7 +304,7 @@ def test_interrupted_take_in_is_repaired_by_the_next(
     bench.put_lines(*lines)
     manifest = bench.manifest()
     if interrupt(bench, at):
-        assert list(bench.lake.stale_objects(manifest)) == [FILE_ID]
+        assert list(bench.lake.stale_objects(manifest)) == [HOUR]
 
     # when
     bench.take_in()
@@ -307,7 +312,7 @@ def test_interrupted_take_in_is_repaired_by_the_next(
     # then: as if nothing had happened
     fresh = Bench(tmp_path / "fresh")
     fresh.put_lines(*lines)
-    fresh.lake.take_in(fresh.raw, FILE_ID, manifest.objects[FILE_ID], manifest.source)
+    fresh.lake.take_in(fresh.raw, HOUR, manifest.objects[HOUR], manifest.source)
     assert bench.files() == fresh.files()
     assert bench.lake.stale_objects(manifest) == {}
 
@@ -344,8 +349,8 @@ def test_files_left_by_an_interruption_go_when_the_object_changed_since(
     bench.take(EARLY_BLOCK)
 
     assert list(bench.files()) == [
-        "fills/day=2025-10-27/20251027-17.parquet",
-        "ledger/20251027-17.json",
+        "fills/day=2025-10-27/20251027-17.node_fills_by_block.parquet",
+        f"ledger/20251027/{NAME}.json",
     ]
 
 
@@ -355,25 +360,25 @@ def test_files_left_by_an_interruption_go_when_the_object_changed_since(
 def test_changed_object_is_stale(bench: Bench) -> None:
     assert list(stale(bench)) == []
     bench.put_lines(GOOD)
-    assert list(stale(bench)) == [FILE_ID]
+    assert list(stale(bench)) == [HOUR]
     bench.take_in()
     assert list(stale(bench)) == []
     bench.put_lines(GOOD, fill_line(oid=2))
-    assert list(stale(bench)) == [FILE_ID]
+    assert list(stale(bench)) == [HOUR]
 
 
-def stale(bench: Bench) -> list[str]:
+def stale(bench: Bench) -> list[SourceHour]:
     return list(bench.lake.stale_objects(bench.manifest()))
 
 
 def test_older_decoder_or_other_source_is_stale(bench: Bench) -> None:
     entry = bench.take(GOOD)
     manifest = bench.manifest()
-    assert list(bench.lake.stale_objects(replace(manifest, source="sandbox"))) == [FILE_ID]
+    assert list(bench.lake.stale_objects(replace(manifest, source="sandbox"))) == [HOUR]
 
     entry.decoder_version -= 1
-    bench.lake.store.write("ledger/20251027-17.json", entry.to_json())
-    assert list(bench.lake.stale_objects(manifest)) == [FILE_ID]
+    bench.lake.store.write(f"ledger/20251027/{NAME}.json", entry.to_json())
+    assert list(bench.lake.stale_objects(manifest)) == [HOUR]
 
 
 def test_version_of_a_day_changes_with_its_rows_only(bench: Bench) -> None:
@@ -413,8 +418,9 @@ def test_manifest_names_the_missing_hours(bench: Bench) -> None:
 
     manifest = bench.manifest()
 
-    assert list(manifest.objects) == ["20251027/00", "20251027/07", "20251027/23", "20251028/00"]
-    assert list(manifest.own) == ["20251027/00", "20251027/07", "20251027/23"]
+    own = [SourceHour(DAY, hour) for hour in (0, 7, 23)]
+    assert list(manifest.objects) == [*own, SourceHour(NEXT_DAY, 0)]
+    assert list(manifest.own) == own
     assert manifest.missing_hours == [h for h in range(24) if h not in (0, 7, 23)]
 
 

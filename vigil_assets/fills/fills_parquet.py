@@ -8,9 +8,9 @@ from vigil_assets.columns import lake_columns
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_assets.plots import hourly_plot
 from vigil_core.calendar import HOURS_PER_DAY
-from vigil_core.errors import UnreadableObject
 from vigil_core.fills.source_keys import SourceHour
-from vigil_resources.lake import DayOfLake, Lake, RawFills
+from vigil_resources.lake import DayOfLake, Lake
+from vigil_resources.raw_fills import RawFills
 
 
 @dg.asset(
@@ -40,18 +40,13 @@ def fills_parquet(
 
 
 def _take_in(context: dg.AssetExecutionContext, raw: RawFills, lake: Lake, day: date) -> None:
-    """Decode what is new; a broken object does not keep the others from being decoded."""
-    manifest = lake.manifest(day)
-    broken: list[UnreadableObject] = []
-    for file_id, listed in lake.stale_objects(manifest).items():
-        try:
-            entry = lake.take_in(raw.store, file_id, listed, manifest.source)
-            context.log.info("%s: %d rows, %d rejected", file_id, entry.rows, entry.rejected)
-        except UnreadableObject as error:
-            context.log.error("%s", error)
-            broken.append(error)
-    if broken:
-        raise broken[0]
+    lake.take_in_stale(
+        raw.store,
+        lake.manifest(day),
+        lambda entry: context.log.info(
+            "%s: %d rows, %d lines rejected", entry.name, entry.rows, entry.rejected
+        ),
+    )
 
 
 def _counts(content: DayOfLake) -> dict[str, object]:
@@ -64,6 +59,12 @@ def _counts(content: DayOfLake) -> dict[str, object]:
         "rejected_lines": sum(entry.rejected for entry in entries),
         "unknown_keys": dg.MetadataValue.json(unknown),
         "blocks_without_fills": sum(entry.empty_blocks for entry in entries),
+        "lines_read_slowly": sum(entry.slow_lines for entry in entries),
+        "repeated_fills": sum(entry.repeated for entry in entries),
+        "superseded_fills": sum(entry.superseded for entry in entries),
+        "holes_in_blocks": sum(b.before > b.after + 1 for e in entries for b in e.breaks),
+        "final": not content.awaits,
+        "awaits": ", ".join(content.awaits) or "nothing",
         "parts": len(content.parts),
         "content_version": content.version,
     }
@@ -72,7 +73,7 @@ def _counts(content: DayOfLake) -> dict[str, object]:
 def _hourly_fills(content: DayOfLake) -> dg.AssetObservation:
     """What decoding found out about the raw objects, shown on `raw_fills` itself."""
     day = content.day
-    present = content.entries.keys()
+    present = {hour.file_id for hour in content.entries}
     counts: list[int | None] = []
     for hour in range(HOURS_PER_DAY):
         name = SourceHour(day, hour).file_id

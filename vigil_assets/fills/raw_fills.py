@@ -5,8 +5,8 @@ import dagster as dg
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_assets.plots import hourly_plot
 from vigil_core.calendar import HOURS_PER_DAY
-from vigil_core.fills.source_keys import SourceHour
-from vigil_resources.lake import Lake, Manifest, RawFills
+from vigil_resources.lake import Lake
+from vigil_resources.raw_fills import Manifest, RawFills
 
 
 @dg.asset(group_name="raw", kinds={"s3", "lz4"}, code_version="1", **DAILY)
@@ -29,14 +29,15 @@ def raw_fills(
 
 
 def _listed(manifest: Manifest) -> dict[str, object]:
-    own = manifest.own
-    hours = [SourceHour(manifest.day, hour).file_id for hour in range(HOURS_PER_DAY)]
-    sizes = [own[file_id].size // 1024 if file_id in own else None for file_id in hours]
+    sizes: list[int | None] = [None] * HOURS_PER_DAY
+    for hour, listed in manifest.own.items():
+        sizes[hour.hour] = (sizes[hour.hour] or 0) + listed.size // 1024
     return {
         "source": manifest.source,
         "hours_present": HOURS_PER_DAY - len(manifest.missing_hours),
         "hours_missing": ", ".join(map(str, manifest.missing_hours)) or "none",
-        "bytes": sum(item.size for item in own.values()),
+        "bytes": sum(item.size for item in manifest.own.values()),
+        "generations": ", ".join(sorted({hour.generation.value for hour in manifest.own})),
         "manifest_version": manifest.version,
         "hourly_kilobytes": hourly_plot(sizes, f"Compressed kB per hour, {manifest.day}"),
     }

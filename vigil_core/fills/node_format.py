@@ -1,15 +1,18 @@
-"""Lines of `node_fills_by_block` → a fills frame, and what could not be read.
+"""Lines of the node's three formats, one at a time, slowly and exactly.
 
-Two readers share one verdict. `check_line` is slow and exact: it says what a line is, or why
-it is none. The batch reader decodes thousands of lines at once and accepts only what it can
-prove ordinary; any surprise hands the batch to `check_line`, so that speed never decides
-what is accepted. A line is a block, and a block is taken whole or not at all.
+    node_fills_by_block   {"local_time", "block_time", "block_number", "events": [[user, fill]…]}
+    node_fills            [user, fill]
+    node_trades           {"coin", "side", "time", …, "side_info": [buyer, seller]}
+
+`check_block`, `check_event` and `check_trade` say what a line is, or why it is none; a line is
+taken whole or not at all. `kernel` reads most lines of the first two formats in their place, and
+may accept nothing that these would not.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -17,12 +20,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from vigil_core.calendar import iso_ns
+from vigil_core.calendar import EARLIEST_MS, LATEST_MS, iso_ns
 from vigil_core.fills.schema import LAKE_SCHEMA, MONEY
-
-EARLIEST_MS = 1_577_836_800_000
-LATEST_MS = 4_102_444_800_000
-"""2020-01-01 and 2100-01-01: a `time` outside is another unit, not another century."""
 
 BLOCK_KEYS = frozenset({"local_time", "block_time", "block_number", "events"})
 OBLIGATORY = [
@@ -43,6 +42,8 @@ OBLIGATORY = [
 ]
 OPTIONAL = ["cloid", "twapId", "builder", "builderFee", "deployerFee", "priorityGas", "liquidation"]
 KNOWN_KEYS = frozenset([*OBLIGATORY, *OPTIONAL])
+TRADE_KEYS = frozenset({"coin", "side", "time", "px", "sz", "hash", "side_info"})
+PARTY_KEYS = frozenset({"user", "start_pos", "oid", "twap_id", "cloid"})
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _BLANK = b" \t\r"
@@ -64,7 +65,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A line that is not a block of fills."""
+    """A line that is none of its format."""
 
     line_number: int
     """Counted from 1 within the object."""
@@ -75,174 +76,234 @@ class Rejection:
     """The line as it came, without its line feed."""
 
 
+class LineRejected(Exception):
+    """Why a line is none of its format; the text names the place and what was found."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Line:
+    """What one line holds."""
+
+    rows: list[Json]
+    """By column of `LAKE_SCHEMA`, decimals as text; a column that is not there is NULL."""
+    unknown_keys: list[str] = field(default_factory=list)
+    block: tuple[int, int] | None = None
+    """Its number, and its ms."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Decoded:
-    """What a run of lines held: lines = blocks + rejected + blank."""
+    """What a run of lines held: lines = taken + rejected + blank."""
 
     fills: pl.DataFrame
     """Columns of `LAKE_SCHEMA`, in the order of execution."""
+    line_rows: list[int] = field(default_factory=list)
+    """Rows of each line that has some."""
     rejected: list[Rejection] = field(default_factory=list)
     lines: int = 0
     blank_lines: int = 0
     empty_blocks: int = 0
-    first_block: int | None = None
-    last_block: int | None = None
+    blocks: list[tuple[int, int]] = field(default_factory=list)
     unknown_keys: Counter[str] = field(default_factory=Counter)
 
 
-def decode_lines(lines: Sequence[bytes], *, line_number: int = 1, byte_offset: int = 0) -> Decoded:
+LineCheck = Callable[[bytes, int], Line]
+"""A line and its number from 1 → what it holds; raises `LineRejected`."""
+
+
+def decode_lines(
+    lines: Sequence[bytes], check: LineCheck, *, line_number: int = 1, byte_offset: int = 0
+) -> Decoded:
     """Read consecutive lines of one object.
 
     Args:
         lines: Without their line feeds.
+        check: Of the object's format.
         line_number: Of the first line, from 1.
         byte_offset: Of the first line in the decompressed object.
     """
-    try:
-        return _decode_batch(lines)
-    except (_Surprise, LineRejected, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return _decode_singly(lines, line_number, byte_offset)
-
-
-# --- the batch reader ----------------------------------------------------------------------
-
-
-class _Surprise(Exception):
-    """Something the batch reader does not judge."""
-
-
-def _exact_number(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise LineRejected(f"a number beyond any range: {text[:40]}") from None
-    exponent = number.as_tuple().exponent
-    if number.adjusted() >= _MAX_WHOLE_DIGITS or int(exponent) < -_MAX_DECIMALS:
-        raise LineRejected(f"a number no database can hold: {text[:40]}")
-    return number
-
-
-def _exact_integer(text: str) -> int | Decimal:
-    # Python converts no longer text; as an integer of Vigil's own it is too long anyway.
-    return int(text) if len(text) <= 4_000 else _exact_number(text)
-
-
-_decoder = msgspec.json.Decoder(float_hook=_exact_number)
-_encoder = msgspec.json.Encoder(decimal_format="number")
-
-
-def _decode_batch(lines: Sequence[bytes]) -> Decoded:
-    blocks = []
-    blank = 0
-    for line in lines:
-        if not line.strip(_BLANK):
-            blank += 1
-            continue
-        block = _decoder.decode(line)
-        if not isinstance(block, dict) or block.keys() != BLOCK_KEYS:
-            raise _Surprise
-        keys = 4
-        events = block["events"]
-        if not isinstance(events, list):
-            raise _Surprise
-        for event in events:
-            if not isinstance(event, list) or len(event) != 2 or not isinstance(event[1], dict):
-                raise _Surprise
-            fill = event[1]
-            keys += len(fill)
-            if "liquidation" in fill and isinstance(fill["liquidation"], dict):
-                keys += len(fill["liquidation"])
-        # A repeated key vanishes in decoding; counting the colons finds it (and sometimes
-        # a colon inside a text, which costs a second look and nothing else). It finds every
-        # object inside an unknown value too, as the brackets do every list. An escape may
-        # stand for a character that no database holds; one byte is sought faster than two.
-        if (
-            line.count(b'":') != keys
-            or line.count(b"[") != 1 + len(events)
-            or b" :" in line
-            or b"\t" in line
-            or b"\r" in line
-            or b"\\" in line
-        ):
-            raise _Surprise
-        blocks.append(block)
-    return _decoded(blocks, lines=len(lines), blank_lines=blank)
-
-
-def _decode_singly(lines: Sequence[bytes], line_number: int, byte_offset: int) -> Decoded:
-    blocks = []
-    rejected = []
-    blank = 0
-    for number, line in enumerate(lines, line_number):
-        if not line.strip(_BLANK):
-            blank += 1
+    decoded = Decoded(fills=pl.DataFrame(schema=LAKE_SCHEMA), lines=len(lines))
+    rows: list[Json] = []
+    for number, text in enumerate(lines, line_number):
+        if not text.strip(_BLANK):
+            decoded.blank_lines += 1
         else:
             try:
-                blocks.append(check_line(line))
+                line = check(text, number)
             except LineRejected as error:
-                rejected.append(
-                    Rejection(
-                        line_number=number, byte_offset=byte_offset, reason=str(error), raw=line
-                    )
+                rejection = Rejection(
+                    line_number=number, byte_offset=byte_offset, reason=str(error), raw=text
                 )
-        byte_offset += len(line) + 1
-    decoded = _decoded(blocks, lines=len(lines), blank_lines=blank)
-    decoded.rejected = rejected
+                decoded.rejected.append(rejection)
+            else:
+                rows.extend(line.rows)
+                decoded.unknown_keys.update(line.unknown_keys)
+                if line.rows:
+                    decoded.line_rows.append(len(line.rows))
+                else:
+                    decoded.empty_blocks += 1
+                if line.block is not None:
+                    decoded.blocks.append(line.block)
+        byte_offset += len(text) + 1
+    if rows:
+        decoded.fills = _frame(rows)
     return decoded
 
 
-# --- one line, exactly ---------------------------------------------------------------------
+def _frame(rows: list[Json]) -> pl.DataFrame:
+    columns = {}
+    for name, dtype in LAKE_SCHEMA.items():
+        values = [row.get(name) for row in rows]
+        # Decimals from their text: exact, and never through a float.
+        given = pl.String() if dtype == MONEY else dtype
+        columns[name] = pl.Series(name, values, dtype=given, strict=True).cast(dtype)
+    return pl.DataFrame(columns)
 
 
-class LineRejected(Exception):
-    """Why a line is no block of fills; the text names the place and what was found."""
+# --- the three formats ---------------------------------------------------------------------
 
 
-def check_line(line: bytes) -> Json:
-    """The block a line holds, proved in every field.
-
-    Numbers that are no integers come as `Decimal`, in keys Vigil does not know as well.
+def check_block(text: bytes, _number: int = 1) -> Line:
+    """A line of `node_fills_by_block`.
 
     Raises:
-        LineRejected: The line is not a block of fills.
+        LineRejected: It is no block of fills.
     """
-    try:
-        block: Json = json.loads(
-            line.decode("utf-8"),
-            parse_int=_exact_integer,
-            parse_float=_exact_number,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_refuse_repeats,
-        )
-    except UnicodeDecodeError as error:
-        raise LineRejected(f"not UTF-8 at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise LineRejected(f"not JSON at character {error.pos}: {error.msg}") from None
-    except RecursionError:
-        raise LineRejected("not JSON: nested too deeply") from None
-    _check_storable(block, 1)
-    _expect(isinstance(block, dict), "block", "an object", block)
+    block = _object(text, "block")
     for key in sorted(BLOCK_KEYS - block.keys()):
         raise LineRejected(f"{key}: missing")
-    _integer(block, "block_number", "", _INT64_MIN, _INT64_MAX)
-    for key in ("local_time", "block_time"):
-        _expect(isinstance(block[key], str), key, "a naive ISO time", block[key])
-        try:
-            milliseconds = iso_ns(block[key]) // 1_000_000
-        except ValueError as error:
-            raise LineRejected(f"{key}: {error}") from None
-        in_range = EARLIEST_MS <= milliseconds < LATEST_MS
-        _expect(in_range, key, "a time between 2020 and 2100", block[key])
+    number = _integer(block, "block_number", "", _INT64_MIN, _INT64_MAX)
+    block_time = _nanoseconds(block, "block_time")
+    local_time = _nanoseconds(block, "local_time")
     _expect(isinstance(block["events"], list), "events", "a list", block["events"])
+    beyond = {key: block[key] for key in block if key not in BLOCK_KEYS}
+    line = Line(rows=[], block=(number, block_time // 1_000_000))
+    line.unknown_keys += [f"block.{key}" for key in beyond]
+    envelope = {
+        "block_number": number,
+        "block_time": block_time,
+        "local_time": local_time,
+        "block_extra": _json_text(beyond) if beyond else None,
+    }
     for index, event in enumerate(block["events"]):
-        where = f"events[{index}]"
-        pair = isinstance(event, list) and len(event) == 2
-        _expect(pair, where, "[address, fill]", event)
-        holds = isinstance(event[0], str) and _address.fullmatch(event[0])
-        _expect(holds, f"{where}[0]", "0x and 40 hex digits", event[0])
-        _expect(isinstance(event[1], dict), f"{where}[1]", "an object", event[1])
-        _check_fill(event[1], where)
-    return block
+        row, unknown = _event(event, f"events[{index}]")
+        line.rows.append(row | envelope | {"event_index": index})
+        line.unknown_keys += unknown
+    return line
+
+
+def check_event(text: bytes, number: int) -> Line:
+    """A line of `node_fills`; its place in the object stands for the order of execution.
+
+    Raises:
+        LineRejected: It is no address and fill.
+    """
+    row, unknown = _event(_json(text), "event")
+    return Line(rows=[row | {"event_index": number - 1}], unknown_keys=unknown)
+
+
+def check_trade(text: bytes, number: int) -> Line:
+    """A line of `node_trades`: one row for its buyer, one for its seller.
+
+    `side` is the taker's. What the format does not say (PnL, fee, `tid`, `dir`) is NULL; its
+    `time`, which has nanoseconds, is kept as `block_time` too.
+
+    Raises:
+        LineRejected: It is no trade with two parties.
+    """
+    trade = _object(text, "trade")
+    for key in sorted(TRADE_KEYS - trade.keys()):
+        raise LineRejected(f"{key}: missing")
+    for key in ("coin", "hash"):
+        _expect(isinstance(trade[key], str), key, "a text", trade[key])
+    for key in ("px", "sz"):
+        _decimal_text(trade[key], _not_negative, key)
+    _expect(trade["side"] in ("A", "B"), "side", "A or B", trade["side"])
+    when = _nanoseconds(trade, "time")
+    parties = trade["side_info"]
+    pair = isinstance(parties, list) and len(parties) == 2
+    _expect(pair, "side_info", "[buyer, seller]", parties)
+    beyond = {key: trade[key] for key in trade if key not in TRADE_KEYS}
+    line = Line(rows=[], unknown_keys=[key for key in beyond if key != "trade_dir_override"])
+    for place, (side, party) in enumerate(zip("BA", parties, strict=True)):
+        row, own = _party(party, f"side_info[{place}]")
+        line.unknown_keys += own
+        extra = beyond | own
+        line.rows.append(
+            row
+            | {
+                "time": when // 1_000_000,
+                "block_time": when,
+                "coin": trade["coin"],
+                "px": trade["px"],
+                "sz": trade["sz"],
+                "side": side,
+                "crossed": side == trade["side"],
+                "hash": trade["hash"],
+                "extra": _json_text(extra) if extra else None,
+                "event_index": 2 * (number - 1) + place,
+            }
+        )
+    return line
+
+
+def _party(party: Any, where: str) -> tuple[Json, Json]:
+    """Columns of one side of a trade, and its keys that Vigil does not know."""
+    _expect(isinstance(party, dict), where, "an object", party)
+    for key in ("user", "start_pos", "oid"):
+        if key not in party:
+            raise LineRejected(f"{where}.{key}: missing")
+    _address_text(party["user"], f"{where}.user")
+    _decimal_text(party["start_pos"], _decimal, f"{where}.start_pos")
+    cloid = party.get("cloid")
+    _expect(cloid is None or isinstance(cloid, str), f"{where}.cloid", "a text", cloid)
+    row = {
+        "user_address": party["user"].lower(),
+        "start_position": party["start_pos"],
+        "oid": _integer(party, "oid", where, _INT64_MIN, _INT64_MAX),
+        "twap_id": _optional_integer(party, "twap_id", where),
+        "cloid": cloid,
+    }
+    return row, {key: party[key] for key in party if key not in PARTY_KEYS}
+
+
+def _event(event: Any, where: str) -> tuple[Json, list[str]]:
+    """Columns of `[address, fill]`, and the fill's keys that Vigil does not know."""
+    pair = isinstance(event, list) and len(event) == 2
+    _expect(pair, where, "[address, fill]", event)
+    _address_text(event[0], f"{where}[0]")
+    _expect(isinstance(event[1], dict), f"{where}[1]", "an object", event[1])
+    fill = event[1]
+    _check_fill(fill, where)
+    beyond = {key: fill[key] for key in fill if key not in KNOWN_KEYS}
+    builder = fill.get("builder")
+    liquidation = fill.get("liquidation")
+    row = {
+        "time": fill["time"],
+        "user_address": event[0].lower(),
+        "coin": fill["coin"],
+        "px": fill["px"],
+        "sz": fill["sz"],
+        "side": fill["side"],
+        "dir": fill["dir"],
+        "start_position": fill["startPosition"],
+        "closed_pnl": fill["closedPnl"],
+        "fee": fill["fee"],
+        "fee_token": fill["feeToken"],
+        "crossed": fill["crossed"],
+        "hash": fill["hash"],
+        "oid": fill["oid"],
+        "tid": fill["tid"],
+        "cloid": fill.get("cloid"),
+        "twap_id": fill.get("twapId"),
+        "builder": None if builder is None else builder.lower(),
+        "builder_fee": fill.get("builderFee"),
+        "deployer_fee": fill.get("deployerFee"),
+        "priority_gas": fill.get("priorityGas"),
+        "liquidation": None if liquidation is None else _json_text(liquidation),
+        "extra": _json_text(beyond) if beyond else None,
+    }
+    return row, list(beyond)
 
 
 def _check_fill(fill: Json, where: str) -> None:
@@ -266,8 +327,7 @@ def _check_fill(fill: Json, where: str) -> None:
     _integer(fill, "time", where, EARLIEST_MS, LATEST_MS - 1)
     _integer(fill, "oid", where, _INT64_MIN, _INT64_MAX)
     _integer(fill, "tid", where, _INT64_MIN, _INT64_MAX)
-    if fill.get("twapId") is not None:
-        _integer(fill, "twapId", where, _INT64_MIN, _INT64_MAX)
+    _optional_integer(fill, "twapId", where)
     liquidation = fill.get("liquidation")
     _expect(
         liquidation is None or isinstance(liquidation, dict),
@@ -290,10 +350,78 @@ def _decimal_text(value: object, pattern: re.Pattern[str], where: str) -> None:
     _expect(holds, where, f"a {sign}decimal text with at most 26.12 digits", value)
 
 
-def _integer(holder: Json, key: str, where: str, low: int, high: int) -> None:
+def _integer(holder: Json, key: str, where: str, low: int, high: int) -> int:
     value = holder[key]
     holds = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
     _expect(holds, f"{where}.{key}" if where else key, f"an integer in {low}..{high}", value)
+    return int(value)
+
+
+def _optional_integer(holder: Json, key: str, where: str) -> int | None:
+    if holder.get(key) is None:
+        return None
+    return _integer(holder, key, where, _INT64_MIN, _INT64_MAX)
+
+
+def _address_text(value: object, where: str) -> None:
+    holds = isinstance(value, str) and _address.fullmatch(value)
+    _expect(holds, where, "0x and 40 hex digits", value)
+
+
+def _nanoseconds(holder: Json, key: str) -> int:
+    _expect(isinstance(holder[key], str), key, "a naive ISO time", holder[key])
+    try:
+        value = iso_ns(holder[key])
+    except ValueError as error:
+        raise LineRejected(f"{key}: {error}") from None
+    in_range = EARLIEST_MS <= value // 1_000_000 < LATEST_MS
+    _expect(in_range, key, "a time between 2020 and 2100", holder[key])
+    return value
+
+
+# --- JSON ----------------------------------------------------------------------------------
+
+
+def _object(text: bytes, name: str) -> Json:
+    value = _json(text)
+    _expect(isinstance(value, dict), name, "an object", value)
+    return dict(value)
+
+
+def _json(text: bytes) -> Any:
+    """Numbers that are no integers come as `Decimal`, in keys Vigil does not know as well."""
+    try:
+        value = json.loads(
+            text.decode("utf-8"),
+            parse_int=_exact_integer,
+            parse_float=_exact_number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_refuse_repeats,
+        )
+    except UnicodeDecodeError as error:
+        raise LineRejected(f"not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise LineRejected(f"not JSON at character {error.pos}: {error.msg}") from None
+    except RecursionError:
+        raise LineRejected("not JSON: nested too deeply") from None
+    _check_storable(value, 1)
+    return value
+
+
+def _exact_number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise LineRejected(f"a number beyond any range: {text[:40]}") from None
+    exponent = number.as_tuple().exponent
+    if number.adjusted() >= _MAX_WHOLE_DIGITS or int(exponent) < -_MAX_DECIMALS:
+        raise LineRejected(f"a number no database can hold: {text[:40]}")
+    return number
+
+
+def _exact_integer(text: str) -> int | Decimal:
+    # Python converts no longer text; as an integer of Vigil's own it is too long anyway.
+    return int(text) if len(text) <= 4_000 else _exact_number(text)
 
 
 def _check_storable(value: Any, depth: int) -> None:
@@ -320,149 +448,8 @@ def _refuse_repeats(pairs: list[tuple[str, Any]]) -> Json:
     return result
 
 
-# --- columns -------------------------------------------------------------------------------
-
-
-def _decoded(blocks: list[Json], *, lines: int, blank_lines: int) -> Decoded:
-    """Columns of many blocks. Raises `_Surprise` at whatever `check_line` would reject."""
-    users: list[Any] = []
-    fills: list[Json] = []
-    block_rows: list[int] = []
-    indexes: list[int] = []
-    for row, block in enumerate(blocks):
-        events = block["events"]
-        block_rows.extend([row] * len(events))
-        indexes.extend(range(len(events)))
-        for user, fill in events:
-            users.append(user)
-            fills.append(fill)
-    unknown: Counter[str] = Counter()
-    extra: list[str | None] = [None] * len(fills)
-    for position, fill in enumerate(fills):
-        if not fill.keys() <= KNOWN_KEYS:
-            beyond = {key: fill[key] for key in fill if key not in KNOWN_KEYS}
-            unknown.update(beyond.keys())
-            extra[position] = _json_text(beyond)
-    envelopes = pl.DataFrame(
-        {
-            "block_number": _integers([b["block_number"] for b in blocks]),
-            "block_time": _nanoseconds([b["block_time"] for b in blocks]),
-            "local_time": _nanoseconds([b["local_time"] for b in blocks]),
-            "block_extra": _block_extras(blocks, unknown),
-        }
-    )
-    try:
-        columns = _columns(users, fills)
-    except KeyError:
-        raise _Surprise from None
-    frame = pl.DataFrame(
-        columns
-        | {
-            "extra": pl.Series(extra, dtype=pl.String),
-            "event_index": pl.Series(indexes, dtype=pl.Int32),
-        }
-    )
-    per_fill = envelopes[pl.Series(block_rows, dtype=pl.UInt32)]
-    return Decoded(
-        fills=pl.concat([frame, per_fill], how="horizontal").select(list(LAKE_SCHEMA)),
-        lines=lines,
-        blank_lines=blank_lines,
-        empty_blocks=sum(not b["events"] for b in blocks),
-        first_block=blocks[0]["block_number"] if blocks else None,
-        last_block=blocks[-1]["block_number"] if blocks else None,
-        unknown_keys=unknown,
-    )
-
-
-def _columns(users: list[Any], fills: list[Json]) -> dict[str, pl.Series]:
-    times = _integers([f["time"] for f in fills])
-    if not times.is_between(EARLIEST_MS, LATEST_MS, closed="left").all():
-        raise _Surprise
-    sides = _texts([f["side"] for f in fills])
-    addresses = _texts(users)
-    if not sides.is_in(["A", "B"]).all():
-        raise _Surprise
-    if not addresses.unique().str.contains(rf"\A{_ADDRESS}\z").all():
-        raise _Surprise
-    return {
-        "time": times,
-        "user_address": addresses.str.to_lowercase(),
-        "coin": _texts([f["coin"] for f in fills]),
-        "px": _money([f["px"] for f in fills], _NOT_NEGATIVE),
-        "sz": _money([f["sz"] for f in fills], _NOT_NEGATIVE),
-        "side": sides,
-        "dir": _texts([f["dir"] for f in fills]),
-        "start_position": _money([f["startPosition"] for f in fills]),
-        "closed_pnl": _money([f["closedPnl"] for f in fills]),
-        "fee": _money([f["fee"] for f in fills]),
-        "fee_token": _texts([f["feeToken"] for f in fills]),
-        "crossed": _series([f["crossed"] for f in fills], pl.Boolean()),
-        "hash": _texts([f["hash"] for f in fills]),
-        "oid": _integers([f["oid"] for f in fills]),
-        "tid": _integers([f["tid"] for f in fills]),
-        "cloid": _texts([f.get("cloid") for f in fills], optional=True),
-        "twap_id": _integers([f.get("twapId") for f in fills], optional=True),
-        "builder": _texts([f.get("builder") for f in fills], optional=True).str.to_lowercase(),
-        "builder_fee": _money([f.get("builderFee") for f in fills], optional=True),
-        "deployer_fee": _money([f.get("deployerFee") for f in fills], optional=True),
-        "priority_gas": _money([f.get("priorityGas") for f in fills], optional=True),
-        "liquidation": _objects([f.get("liquidation") for f in fills]),
-    }
-
-
-def _series(values: list[Any], dtype: pl.DataType, *, optional: bool = False) -> pl.Series:
-    try:
-        series = pl.Series(values, dtype=dtype, strict=True)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):
-        raise _Surprise from None
-    if not optional and series.null_count():
-        raise _Surprise
-    return series
-
-
-def _texts(values: list[Any], *, optional: bool = False) -> pl.Series:
-    return _series(values, pl.String(), optional=optional)
-
-
-def _integers(values: list[Any], *, optional: bool = False) -> pl.Series:
-    # Polars reads True as 1, and there are few distinct types in a column.
-    if not {type(value) for value in values} <= {int, type(None)}:
-        raise _Surprise
-    return _series(values, pl.Int64(), optional=optional)
-
-
-def _money(values: list[Any], pattern: str = _DECIMAL, *, optional: bool = False) -> pl.Series:
-    texts = _texts(values, optional=optional)
-    # \z, not $: a line feed behind the last digit is no part of a number.
-    if not texts.str.contains(rf"\A(?:{pattern})\z").all():
-        raise _Surprise
-    return texts.cast(MONEY)
-
-
-def _nanoseconds(values: list[Any]) -> pl.Series:
-    try:
-        series = pl.Series([iso_ns(value) for value in values], dtype=pl.Int64)
-    except (ValueError, TypeError, OverflowError):
-        raise _Surprise from None
-    if not (series // 1_000_000).is_between(EARLIEST_MS, LATEST_MS, closed="left").all():
-        raise _Surprise
-    return series
-
-
-def _objects(values: list[Any]) -> pl.Series:
-    if not {type(value) for value in values} <= {dict, type(None)}:
-        raise _Surprise
-    return pl.Series([None if v is None else _json_text(v) for v in values], dtype=pl.String)
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def _json_text(value: Mapping[str, Any]) -> str:
     return _encoder.encode(value).decode()
-
-
-def _block_extras(blocks: list[Json], unknown: Counter[str]) -> pl.Series:
-    texts: list[str | None] = []
-    for block in blocks:
-        beyond = {key: block[key] for key in block if key not in BLOCK_KEYS}
-        unknown.update(f"block.{key}" for key in beyond)
-        texts.append(_json_text(beyond) if beyond else None)
-    return pl.Series(texts, dtype=pl.String)

@@ -1,1 +1,1 @@
-CREATE UNIQUE INDEX ON {new_day} (time, user_address, coin, oid, tid) NULLS NOT DISTINCT
+CREATE UNIQUE INDEX ON {new_day} (time, user_address, coin, oid, tid)

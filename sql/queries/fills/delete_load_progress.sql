@@ -1,4 +1,7 @@
--- Objects that no longer give a row to any day. Parameters: file_ids.
+-- An object that no longer gives a row to any day. Parameters: file_id, source.
 DELETE FROM load_progress AS l
-WHERE l.file_id = ANY(%(file_ids)s)
-  AND NOT EXISTS (SELECT FROM day_parts AS p WHERE p.file_id = l.file_id)
+WHERE l.file_id = %(file_id)s
+  AND l.source = %(source)s
+  AND NOT EXISTS (
+      SELECT FROM day_parts AS p WHERE p.file_id = l.file_id AND p.source = l.source
+  )

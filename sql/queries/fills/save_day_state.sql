@@ -1,10 +1,12 @@
 -- A day whose content did not change keeps its generation: nothing behind it becomes stale.
--- Parameters: day, source, content_version, row_count, repeated_count, missing_hours.
+-- Parameters: day, source, content_version, row_count, repeated_count, missing_hours,
+-- awaits.
 INSERT INTO day_state AS s
-    (day, source, content_version, generation, row_count, repeated_count, missing_hours, loaded_at)
+    (day, source, content_version, generation, row_count, repeated_count, missing_hours,
+     awaits, loaded_at)
 VALUES (
     %(day)s, %(source)s, %(content_version)s, nextval('generation'), %(row_count)s,
-    %(repeated_count)s, %(missing_hours)s, now()
+    %(repeated_count)s, %(missing_hours)s, %(awaits)s, now()
 )
 ON CONFLICT (day) DO UPDATE
 SET source = excluded.source,
@@ -16,4 +18,5 @@ SET source = excluded.source,
     row_count = excluded.row_count,
     repeated_count = excluded.repeated_count,
     missing_hours = excluded.missing_hours,
+    awaits = excluded.awaits,
     loaded_at = excluded.loaded_at

@@ -1,4 +1,4 @@
-"""The product's reader against the slow one, line for line and column for column."""
+"""The product's compiled and its exact reader against the slow one, column for column."""
 
 import json
 import random
@@ -6,7 +6,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -27,21 +26,14 @@ from tests.reference.hostile_lines import (
 from tests.reference.shared_files import shared_file
 from vigil_core.calendar import iso_ns
 from vigil_core.fills import node_format
-from vigil_core.fills.node_format import LineRejected, check_line, decode_lines
+from vigil_core.fills.arrow import CODED_SCHEMA, plain
+from vigil_core.fills.node_format import Rejection, check_block
+from vigil_core.fills.reading import Break, FillReader, Found, LineFormat
 from vigil_core.fills.schema import LAKE_SCHEMA
 
 HOSTILE = hostile_lines()
 NAMES = [name for name, _, _ in HOSTILE]
 GOOD = fill_line()
-
-SURPRISES = (
-    node_format._Surprise,
-    LineRejected,
-    msgspec.DecodeError,
-    RecursionError,
-    UnicodeDecodeError,
-)
-"""Ways of the batch reader to hand its lines over to the line reader."""
 
 FOLDER = "data/real/node_fills_by_block/"
 OCTOBER = FOLDER + "20251027_17_blocks_0000-0759.jsonl"
@@ -137,30 +129,45 @@ def slow_accepts(line: bytes) -> bool:
     return reading.blocks == 1
 
 
+class Read:
+    """All that a reader makes of lines."""
+
+    def __init__(self, content: bytes, *, group_rows: int = 65_536, piece: int = 1 << 20) -> None:
+        self.found = Found()
+        self.rejected: list[Rejection] = []
+        self.tables = []
+        pieces = [content[i : i + piece] for i in range(0, len(content), piece)]
+        reader = FillReader(group_rows=group_rows)
+        for table in reader.read(pieces, LineFormat.BLOCK, self.found, self.rejected.append):
+            assert table.schema == CODED_SCHEMA
+            table.validate(full=True)
+            self.tables.append(plain(table))
+
+    @property
+    def fills(self) -> pl.DataFrame:
+        frames = [pl.DataFrame(pl.from_arrow(table)).cast(LAKE_SCHEMA) for table in self.tables]
+        return pl.concat([pl.DataFrame(schema=LAKE_SCHEMA), *frames])
+
+
+def joined_lines(lines: list[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
+
+
 def agree(line: bytes) -> None:
-    """The line reader and the slow reader agree; the batch reader does, or gives the line up."""
+    """Alone, and after a line of its kind, the line gets the slow reader's verdict and rows.
+
+    The compiled reader either takes it with exactly these, or leaves it to the exact one.
+    """
     accepted = slow_accepts(line)
     blank = not line.strip(slow_reader.JSON_WHITESPACE)
-    if not blank:
-        try:
-            check_line(line)
-        except LineRejected:
-            assert not accepted
-        else:
-            assert accepted
-    singly = node_format._decode_singly([line], 1, 0)
-    assert (len(singly.rejected), singly.blank_lines) == (not (accepted or blank), blank)
-    same_rows(singly.fills, [line])
-    try:
-        batch = node_format._decode_batch([line])
-    except SURPRISES:
-        pass
-    else:
-        assert accepted or blank
-        assert batch.fills.equals(singly.fills)
-    decoded = decode_lines([line])
-    assert len(decoded.rejected) == len(singly.rejected)
-    assert decoded.fills.equals(singly.fills)
+    for lines in ([line], [GOOD, line, GOOD]):
+        read = Read(joined_lines(lines))
+        assert len(read.rejected) == (not accepted and not blank)
+        assert read.found.blank_lines == blank
+        assert read.found.lines == len(lines)
+        same_rows(read.fills, lines)
+    exact = node_format.decode_lines([line], check_block)
+    assert exact.fills.equals(Read(line).fills)
 
 
 @pytest.mark.parametrize(("line", "accepted"), [h[1:] for h in HOSTILE], ids=NAMES)
@@ -172,7 +179,7 @@ def test_hostile_line_gets_its_verdict_and_its_rows(line: bytes, accepted: bool)
 @pytest.mark.parametrize(
     ("line", "accepted"), [h[1:] for h in BEYOND_THE_NODE], ids=[h[0] for h in BEYOND_THE_NODE]
 )
-def test_trap_for_the_batch_reader(line: bytes, accepted: bool) -> None:
+def test_trap_for_a_hasty_reader(line: bytes, accepted: bool) -> None:
     assert slow_accepts(line) is accepted
     agree(line)
 
@@ -180,12 +187,12 @@ def test_trap_for_the_batch_reader(line: bytes, accepted: bool) -> None:
 @pytest.mark.parametrize("number", [b"1e131072", b"1e-16384", b"9" * 131_073])
 def test_number_that_postgres_cannot_hold_rejects_its_line(number: bytes) -> None:
     line = respelt(GOOD, b'"tid"', b'"x":' + number + b',"tid"')
-    (rejection,) = decode_lines([GOOD, line]).rejected
+    (rejection,) = Read(joined_lines([GOOD, line])).rejected
     assert (rejection.line_number, rejection.raw) == (2, line)
     assert rejection.reason.startswith("a number no database can hold")
 
 
-def test_batch_reader_takes_ordinary_lines_itself() -> None:
+def test_compiled_reader_takes_ordinary_lines_itself() -> None:
     everything = fill_line(
         cloid="0x2025",
         twapId=9,
@@ -196,7 +203,11 @@ def test_batch_reader_takes_ordinary_lines_itself() -> None:
         liquidation={"liquidatedUser": VICTIM, "markPx": "1.5", "method": "market"},
         newKey="x",
     )
-    same_rows(node_format._decode_batch([GOOD, everything]).fills, [GOOD, everything])
+    empty = to_line(make_block())
+    read = Read(joined_lines([GOOD, everything, empty, b"", GOOD]))
+    assert read.found.slow_lines == 0
+    same_rows(read.fills, [GOOD, everything, GOOD])
+    assert read.found.unknown_keys == {"newKey": 1}
 
 
 def test_bad_line_among_good_ones_is_named_exactly() -> None:
@@ -204,52 +215,119 @@ def test_bad_line_among_good_ones_is_named_exactly() -> None:
     blank = [b"", b" \t\r"]
     lines = [GOOD] + [piece for line in bad for piece in (line, GOOD, *blank)]
 
-    decoded = decode_lines(lines, line_number=11, byte_offset=1_000)
+    read = Read(joined_lines(lines))
 
-    offsets = [1_000]
+    offsets = [0]
     for line in lines:
         offsets.append(offsets[-1] + len(line) + 1)
     places = [number for number, line in enumerate(lines) if line in bad]
-    assert [(r.line_number, r.byte_offset, r.raw) for r in decoded.rejected] == [
-        (11 + place, offsets[place], lines[place]) for place in places
+    assert [(r.line_number, r.byte_offset, r.raw) for r in read.rejected] == [
+        (1 + place, offsets[place], lines[place]) for place in places
     ]
-    assert all(rejection.reason for rejection in decoded.rejected)
-    assert decoded.lines == len(lines)
-    assert decoded.blank_lines == 2 * len(bad)
-    same_rows(decoded.fills, lines)
+    assert all(rejection.reason for rejection in read.rejected)
+    assert read.found.lines == len(lines)
+    assert read.found.blank_lines == 2 * len(bad)
+    assert read.found.rejected == len(bad)
+    same_rows(read.fills, lines)
 
 
 def test_all_accepted_lines_together_keep_their_order() -> None:
     lines = [line for _, line, accepted in HOSTILE if accepted]
-    decoded = decode_lines(lines)
-    assert decoded.rejected == []
-    same_rows(decoded.fills, lines)
+    read = Read(joined_lines(lines))
+    assert read.rejected == []
+    same_rows(read.fills, lines)
 
 
 def test_reason_names_the_place() -> None:
     line = to_line(make_block(make_fill(), make_fill(px="1e5")))
-    (rejection,) = decode_lines([line]).rejected
+    (rejection,) = Read(line).rejected
     assert rejection.reason.startswith("events[1].px: expected")
     assert "'1e5'" in rejection.reason
 
 
-def test_counts_of_a_batch() -> None:
+def test_counts() -> None:
     lines = [
         to_line(make_block(block_number=5)),
         b"",
         fill_line(newKey=1),
         to_line(make_block(make_fill(newKey=2, other=3), block_number=9, shard=1)),
     ]
-    decoded = decode_lines(lines)
-    assert (decoded.lines, decoded.blank_lines, decoded.empty_blocks) == (4, 1, 1)
-    assert (decoded.first_block, decoded.last_block) == (5, 9)
-    assert decoded.unknown_keys == {"newKey": 2, "other": 1, "block.shard": 1}
+    found = Read(joined_lines(lines)).found
+    assert (found.lines, found.blank_lines, found.empty_blocks) == (4, 1, 1)
+    assert (found.first_block, found.last_block) == (5, 9)
+    assert found.unknown_keys == {"newKey": 2, "other": 1, "block.shard": 1}
 
 
-def test_nothing_gives_an_empty_frame() -> None:
-    decoded = decode_lines([])
-    assert dict(decoded.fills.schema) == LAKE_SCHEMA
-    assert (decoded.fills.height, decoded.lines, decoded.first_block) == (0, 0, None)
+def test_nothing_gives_no_table() -> None:
+    read = Read(b"")
+    assert (read.tables, read.found) == ([], Found())
+
+
+def test_breaks_in_the_block_numbers_are_named_whoever_reads_the_line() -> None:
+    def line(number: int, **fill: Any) -> bytes:
+        at = f"2025-10-27T17:00:{number % 60:02}"
+        return to_line(make_block(make_fill(**fill), block_number=number, block_time=at))
+
+    slow = {"coin": "\u00e9"}
+    lines = [line(1), line(2), line(4), line(5, **slow), line(9, **slow), line(10), line(10)]
+    found = Read(joined_lines(lines)).found
+    start = 1_761_584_400_000
+    assert found.breaks == [
+        Break(2, start + 2_000, 4, start + 4_000),
+        Break(5, start + 5_000, 9, start + 9_000),
+        Break(10, start + 10_000, 10, start + 10_000),
+    ]
+    assert (found.first_ms, found.last_ms) == (start + 1_000, start + 10_000)
+
+
+# --- row groups ----------------------------------------------------------------------------
+
+
+def many_lines(count: int, *, odd_every: int) -> list[bytes]:
+    """Blocks of 0 to 3 fills; every so many of them spelt so that the exact reader is needed."""
+    lines = []
+    for number in range(count):
+        fills = [
+            make_fill(coin=f"C{(number + i) % 7}", oid=number, tid=i, px=f"{number}.{i + 1}")
+            for i in range(number % 4)
+        ]
+        line = to_line(make_block(*fills, block_number=number))
+        if odd_every and number % odd_every == 0:
+            line = respelt(line, b'"block_number":', b'"block_number" :')
+        lines.append(line)
+    return lines
+
+
+@pytest.mark.parametrize("odd_every", [0, 1, 2, 5, 29])
+@pytest.mark.parametrize("piece", [7, 1_000, 1 << 20])
+def test_who_reads_a_line_and_where_pieces_end_shows_nowhere(odd_every: int, piece: int) -> None:
+    lines = many_lines(120, odd_every=odd_every)
+    read = Read(joined_lines(lines)[:-1], group_rows=10, piece=piece)
+    ordinary = Read(joined_lines(many_lines(120, odd_every=0)), group_rows=10)
+    assert [t.num_rows for t in read.tables] == [t.num_rows for t in ordinary.tables]
+    assert read.fills.equals(ordinary.fills)
+    assert read.found.lines == 120
+    assert ordinary.found.slow_lines == 0
+    assert (read.found.slow_lines >= 120 // odd_every) if odd_every else True
+
+
+def test_dictionaries_hold_the_texts_of_their_own_rows_alone() -> None:
+    """A line that is given up half-way leaves nothing of itself behind."""
+    half = make_block(make_fill(coin="LEFT"), make_fill(coin="OVER", px="1e5"))
+    reader = FillReader()
+    content = joined_lines([GOOD, to_line(half), fill_line(coin="NEXT")])
+    tables = reader.read([content], LineFormat.BLOCK, Found(), lambda _: None)
+    (coins,) = [table.column("coin").chunk(0).dictionary.to_pylist() for table in tables]
+    assert coins == [make_fill()["coin"], "NEXT"]
+
+
+def test_a_line_longer_than_any_buffer_is_a_line() -> None:
+    fills = [make_fill(tid=i) for i in range(20_000)]
+    line = to_line(make_block(*fills))
+    assert len(line) > 5 << 20
+    read = Read(joined_lines([GOOD, line, GOOD]), piece=1 << 16)
+    assert read.fills.height == 20_002
+    assert read.fills["tid"][1:-1].to_list() == list(range(20_000))
 
 
 # --- mutated lines -------------------------------------------------------------------------
@@ -302,14 +380,14 @@ def test_mutated_lines_among_good_ones(bad: list[bytes], order: random.Random) -
     lines = [*bad, *SEEDS]
     order.shuffle(lines)
 
-    decoded = decode_lines(lines)
-    reading = slow_reader.read_lines(b"\n".join(lines) + b"\n")
+    read = Read(joined_lines(lines))
+    reading = slow_reader.read_lines(joined_lines(lines))
 
-    assert [(r.line_number, r.byte_offset) for r in decoded.rejected] == [
+    assert [(r.line_number, r.byte_offset) for r in read.rejected] == [
         place[:2] for place in reading.rejected
     ]
-    assert (decoded.lines, decoded.blank_lines) == (reading.lines, reading.blank_lines)
-    same_rows(decoded.fills, lines)
+    assert (read.found.lines, read.found.blank_lines) == (reading.lines, reading.blank_lines)
+    same_rows(read.fills, lines)
 
 
 # --- recorded files ------------------------------------------------------------------------
@@ -318,14 +396,15 @@ def test_mutated_lines_among_good_ones(bad: list[bytes], order: random.Random) -
 @pytest.mark.parametrize("name", [OCTOBER, MARCH])
 def test_recorded_file_equals_the_slow_reader(name: str) -> None:
     path: Path = shared_file(name)
-    lines = path.read_bytes().splitlines()
-    batch = node_format._decode_batch(lines)
-    singly = node_format._decode_singly(lines, 1, 0)
-    assert singly.rejected == []
-    assert batch.fills.equals(singly.fills)
-    same_rows(batch.fills, lines)
+    content = path.read_bytes()
+    lines = content.splitlines()
+    read = Read(content)
+    assert (read.found.slow_lines, read.rejected) == (0, [])
+    same_rows(read.fills, lines)
+    exact = node_format.decode_lines(lines, check_block)
+    assert exact.fills.equals(read.fills)
 
 
 def test_times_are_read_to_the_nanosecond() -> None:
     assert iso_ns("2025-10-27T17:00:00.063563798") == 1_761_584_400_063_563_798
-    assert decode_lines([GOOD]).fills["time"].item() == TIME
+    assert Read(GOOD).fills["time"].item() == TIME
