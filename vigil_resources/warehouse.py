@@ -5,6 +5,7 @@ was built from older content is known to be stale.
 """
 
 import hashlib
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -44,6 +45,7 @@ class LoadedDay:
     """Quarantined lines of the day's own objects."""
     changed: bool
     """False: the day was there already with this content."""
+    seconds: float
 
 
 class Warehouse:
@@ -52,12 +54,14 @@ class Warehouse:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def connect(self, *, read_only: bool = False) -> psycopg.Connection:
+    def connect(self, *, read_only: bool = False, autocommit: bool = False) -> psycopg.Connection:
         """A connection for one unit of work; UTC, `compat` behind `public`."""
         options = "-c timezone=UTC -c search_path=public,compat"
         if read_only:
             options += " -c default_transaction_read_only=on"
-        return psycopg.connect(self._url, options=options, application_name="vigil")
+        return psycopg.connect(
+            self._url, options=options, application_name="vigil", autocommit=autocommit
+        )
 
     def install(self) -> list[str]:
         """Install or upgrade the schema; gives the names of what was applied."""
@@ -79,41 +83,23 @@ class Warehouse:
     def load_day(
         self, lake: Lake, content: DayOfLake, *, source: str, missing_hours: list[int]
     ) -> LoadedDay:
-        """Replace one UTC day of `fills` by what the lake holds, in one transaction.
+        """Replace one UTC day of `fills` by what the lake holds.
 
-        The day's table is built beside the partition and swapped in at the end, so that
-        readers wait for the swap alone.
+        The day's table is built beside the partition that readers see; swapped in and recorded
+        it is in one transaction, in which readers wait for the swap alone. Days may be loaded
+        side by side, and a day by several processes: one after the other.
 
         Raises:
             RowOutsideItsDay: The lake's day holds a row of another.
             ContradictingFills: Two rows of one key disagree about what happened.
         """
+        begun = time.monotonic()
         day = content.day
         start = day_start_ms(day)
-        new_day, name = _day_table(day, "_new"), _day_table(day)
-        with self.connect() as connection, connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [1, start // DAY_MS])
-            before = connection.execute(query("fills/day_state"), {"day": start}).fetchone()
-            connection.execute(template("fills/drop_day", day=new_day))
-            bounds = {"start": start, "end": start + DAY_MS}
-            connection.execute(template("fills/create_day", new_day=new_day, **bounds))
-            try:
-                groups = (
-                    group
-                    for part in content.parts
-                    for group in lake.part_groups(part, list(WAREHOUSE_COLUMNS))
-                )
-                copied = _copy(connection, new_day, groups)
-            except psycopg.errors.CheckViolation as error:
-                raise RowOutsideItsDay(str(day), str(error.diag.message_detail)) from None
-            repeated = _make_key(connection, new_day, day)
-            connection.execute(template("fills/create_day_user_index", new_day=new_day))
-            connection.execute(template("fills/create_day_liquidation_index", new_day=new_day))
-            connection.execute(template("fills/drop_day", day=name))
-            renamed = sql.Identifier(_day_name(day))
-            connection.execute(template("fills/rename_day", new_day=new_day, name=renamed))
-            connection.execute(template("fills/attach_day", day=name, **bounds))
-            connection.execute(template("fills/drop_day_check", day=name))
+        with self.connect(autocommit=True) as connection:
+            # Held until the connection ends, however it does.
+            connection.execute("SELECT pg_advisory_lock(%s, %s)", [1, start // DAY_MS])
+            copied, repeated = _build_day_table(connection, lake, content)
             state = {
                 "day": start,
                 "source": source,
@@ -123,14 +109,17 @@ class Warehouse:
                 "missing_hours": missing_hours,
                 "awaits": content.awaits,
             }
-            connection.execute(query("fills/save_day_state"), state)
-            rejected = _record_objects(connection, lake, content)
-        changed = before is None or before[1] != content.version
+            with connection.transaction():
+                _swap_in(connection, day)
+                before = connection.execute(query("fills/day_state"), {"day": start}).fetchone()
+                connection.execute(query("fills/save_day_state"), state)
+                rejected = _record_objects(connection, lake, content)
         return LoadedDay(
             rows=copied - repeated,
             repeated=repeated,
             rejected=rejected,
-            changed=changed,
+            changed=before is None or before[1] != content.version,
+            seconds=time.monotonic() - begun,
         )
 
     # --- aggregates ----------------------------------------------------------------------
@@ -206,6 +195,45 @@ def _day_name(day: date) -> str:
 
 def _day_table(day: date, suffix: str = "") -> sql.Identifier:
     return sql.Identifier("fill_days", _day_name(day) + suffix)
+
+
+def _build_day_table(
+    connection: psycopg.Connection, lake: Lake, content: DayOfLake
+) -> tuple[int, int]:
+    """Make the day's table with all its indexes; gives rows copied, and those left out again.
+
+    One transaction: the server logs nothing of rows copied into a table that is as new as they.
+    """
+    day = content.day
+    start = day_start_ms(day)
+    new_day = _day_table(day, "_new")
+    groups = (
+        group for part in content.parts for group in lake.part_groups(part, list(WAREHOUSE_COLUMNS))
+    )
+    with connection.transaction():
+        connection.execute(template("fills/drop_day", day=new_day))
+        bounds = {"start": start, "end": start + DAY_MS}
+        connection.execute(template("fills/create_day", new_day=new_day, **bounds))
+        try:
+            copied = _copy(connection, new_day, groups)
+        except psycopg.errors.CheckViolation as error:
+            raise RowOutsideItsDay(str(day), str(error.diag.message_detail)) from None
+        repeated = _make_key(connection, new_day, day)
+        connection.execute(template("fills/create_day_user_index", new_day=new_day))
+        connection.execute(template("fills/create_day_liquidation_index", new_day=new_day))
+    return copied, repeated
+
+
+def _swap_in(connection: psycopg.Connection, day: date) -> None:
+    start = day_start_ms(day)
+    new_day, name = _day_table(day, "_new"), _day_table(day)
+    # First of all: two that already read `fills` could each wait for the other here.
+    connection.execute(query("fills/lock_for_swap"))
+    connection.execute(template("fills/drop_day", day=name))
+    renamed = sql.Identifier(_day_name(day))
+    connection.execute(template("fills/rename_day", new_day=new_day, name=renamed))
+    connection.execute(template("fills/attach_day", day=name, start=start, end=start + DAY_MS))
+    connection.execute(template("fills/drop_day_check", day=name))
 
 
 def _copy(connection: psycopg.Connection, table: sql.Identifier, groups: Iterable[pa.Table]) -> int:

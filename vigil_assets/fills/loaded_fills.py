@@ -1,11 +1,15 @@
 """Fills in the warehouse."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
 import dagster as dg
 
 from vigil_assets.columns import warehouse_columns
 from vigil_assets.partitions import DAILY, days_of, report_day
-from vigil_resources.lake import Lake
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.lake import WORKERS, DayOfLake, Lake
+from vigil_resources.raw_fills import Manifest
+from vigil_resources.warehouse import LoadedDay, Warehouse
 
 
 @dg.asset(
@@ -23,24 +27,28 @@ def fills(
 ) -> dg.MaterializeResult[None]:
     """One row per side of a trade; every fill once.
 
-    A whole UTC day is replaced in one transaction, and recorded in `load_progress` in the
-    same. Loaded twice is loaded once.
+    A whole UTC day is swapped in at once, and recorded in `load_progress` in the same
+    transaction. Loaded twice is loaded once. Days of one run are loaded two at a time.
     """
-    for day in days_of(context):
-        manifest = lake.manifest(day)
-        loaded = warehouse.load_day(
-            lake,
-            lake.day(day),
-            source=manifest.source,
-            missing_hours=manifest.missing_hours,
-        )
-        report_day(
-            context,
-            day,
-            loaded.rows,
-            source=manifest.source,
-            rejected_lines=loaded.rejected,
-            repeated_fills=loaded.repeated,
-            missing_hours=len(manifest.missing_hours),
-        )
+
+    def load(day: date) -> tuple[Manifest, DayOfLake, LoadedDay]:
+        manifest, content = lake.manifest(day), lake.day(day)
+        missing = manifest.missing_hours
+        loaded = warehouse.load_day(lake, content, source=manifest.source, missing_hours=missing)
+        return manifest, content, loaded
+
+    days = list(days_of(context))
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for day, (manifest, content, loaded) in zip(days, pool.map(load, days), strict=True):
+            report_day(
+                context,
+                day,
+                loaded.rows,
+                source=manifest.source,
+                rejected_lines=loaded.rejected,
+                repeated_fills=loaded.repeated,
+                missing_hours=len(manifest.missing_hours),
+                final=not content.awaits,
+                rows_per_second=round(loaded.rows / loaded.seconds),
+            )
     return dg.MaterializeResult()
