@@ -51,6 +51,7 @@ BAD_TIMES = [
     TRADE_TIME + " ", "yesterday", "2019-12-31T23:59:59.999999999", "2100-01-01T00:00:00",
     "9999-01-01T00:00:00",
 ]  # fmt: skip
+BAD_CLOIDS: list[Any] = [7, True, [], {"a": "x"}]
 GOOD_TIMES = [
     "2025-06-24T02:56:36", "2025-06-24T02:56:36.1", "2025-06-24T02:56:36.172",
     "2028-02-29T23:59:59.999999999", "2020-01-01T00:00:00", "2099-12-31T23:59:59.999999999",
@@ -316,7 +317,7 @@ def parties() -> list[OlderLine]:
         lines += [(party_line(place, start_pos=bad), "start_pos") for bad in BAD_DECIMALS]
         for key in ("oid", "twap_id"):
             lines += [(party_line(place, **{key: bad}), key) for bad in BAD_INTEGERS]
-        lines += [(party_line(place, cloid=bad), "cloid") for bad in (7, True, [], {"a": "x"})]
+        lines += [(party_line(place, cloid=bad), "cloid") for bad in BAD_CLOIDS]
         lines += [
             (party_line(place, user=UPPER), None),
             (party_line(place, start_pos="-3136695.2000000002"), None),
