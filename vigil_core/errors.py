@@ -107,3 +107,10 @@ class PartitionsFailed(VigilError):
         self.failed = failed
         lines = "\n".join(f"  {asset} {day}" for asset, day in failed)
         super().__init__(f"{len(failed)} partitions failed:\n{lines}")
+
+
+class UnexpectedColumns(VigilError):
+    """A table of somebody else's lacks columns that it is documented to have."""
+
+    def __init__(self, what: str, missing: Sequence[str], found: Sequence[str]) -> None:
+        super().__init__(f"{what}: expected columns {list(missing)}, found {list(found)}")

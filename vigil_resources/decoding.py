@@ -25,8 +25,6 @@ from vigil_resources.ledger import LedgerEntry
 from vigil_resources.lz4_lines import BrokenFrame, decompressed
 from vigil_resources.store import read_chunks
 
-# A trade of the oldest generation has no id; two orders meet once in one nanosecond.
-_TRADE_LEG = ("block_time", "user_address", "coin", "oid", "side", "px", "sz", "start_position")
 _LEG_OF_A_TRADE = ("time", "user_address", "coin", "oid", "side", "px", "sz")
 
 _DICTIONARIES = [*CODED_COLUMNS, "px", "extra"]
@@ -188,12 +186,25 @@ def distinct(fills: pl.DataFrame, generation: Generation) -> pl.DataFrame:
     choose, and the load says so.
     """
     if generation is Generation.TRADES:
-        return fills.unique(_TRADE_LEG, keep="first", maintain_order=True)
+        return _distinct_trades(fills)
     differing = [c for c in fills.columns if c not in {"event_index", "local_time", "block_extra"}]
     once = fills.unique(differing, keep="first", maintain_order=True)
     if generation is Generation.BLOCKS:
         return once.sort("block_number", maintain_order=True)
     return once
+
+
+def _distinct_trades(fills: pl.DataFrame) -> pl.DataFrame:
+    """Each trade of the oldest generation once. It has no id: two orders meet once at a time.
+
+    Its rows stand in pairs, the buyer's before the seller's.
+    """
+    buyers, sellers = fills.gather_every(2), fills.gather_every(2, offset=1)
+    trades = buyers.select("coin", "block_time", "sz", "oid").with_columns(
+        sellers["oid"].alias("seller_oid")
+    )
+    first = trades.select(pl.struct(pl.all()).is_first_distinct()).to_series()
+    return fills.filter(pl.Series(np.repeat(first.to_numpy(), 2)))
 
 
 def not_in_newer(fills: pl.DataFrame, newer: pl.DataFrame, generation: Generation) -> pl.DataFrame:

@@ -1,7 +1,6 @@
 """Artemis' tables of a world: its fills, read back by two readers of Parquet."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,22 +23,11 @@ NAMES = [
 ]  # fmt: skip
 
 
-def save_parquet(
-    path: Path, columns: Mapping[str, Sequence[object]], types: Mapping[str, str]
-) -> None:
-    """One Parquet file by pyarrow."""
-    assert list(columns) == list(types)
-    arrays = {
-        name: pa.array(values, pa.type_for_alias(types[name])) for name, values in columns.items()
-    }
-    pq.write_table(pa.table(arrays), path)
-
-
 @pytest.fixture(scope="module")
 def whole(tiny: World, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Files of all hours of the tiny world."""
     target = tmp_path_factory.mktemp("artemis")
-    return write_artemis_fills(tiny.root, target, written_hours(tiny.root), save_parquet)
+    return write_artemis_fills(tiny.root, target, written_hours(tiny.root))
 
 
 def rows_of(paths: list[Path]) -> list[dict[str, Any]]:
@@ -55,7 +43,7 @@ def integer_times(path: Path) -> pa.Table:
 
 def test_files_lie_under_padded_hours(tiny: World, tmp_path: Path) -> None:
     hours = hours_from(datetime(2025, 9, 1, 23, tzinfo=UTC), 2)
-    paths = write_artemis_fills(tiny.root, tmp_path, hours, save_parquet)
+    paths = write_artemis_fills(tiny.root, tmp_path, hours)
 
     assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
         "node_fills/hourly/2025/09/01/23/part-0.parquet",
@@ -107,7 +95,7 @@ def test_a_file_holds_what_the_nodes_object_of_its_hour_holds(
 
 
 def test_times_are_moments_of_their_hour(tiny: World, tmp_path: Path) -> None:
-    (path,) = write_artemis_fills(tiny.root, tmp_path, [HOUR], save_parquet)
+    (path,) = write_artemis_fills(tiny.root, tmp_path, [HOUR])
     times = pl.read_parquet(path)["time"].dt.replace_time_zone("UTC")
 
     assert times.len() > 10
@@ -117,10 +105,8 @@ def test_times_are_moments_of_their_hour(tiny: World, tmp_path: Path) -> None:
 def test_milliseconds_under_the_type_of_nanoseconds_read_as_1970(
     tiny: World, tmp_path: Path
 ) -> None:
-    (right,) = write_artemis_fills(tiny.root, tmp_path / "right", [HOUR], save_parquet)
-    (wrong,) = write_artemis_fills(
-        tiny.root, tmp_path / "wrong", [HOUR], save_parquet, times_in_ms=True
-    )
+    (right,) = write_artemis_fills(tiny.root, tmp_path / "right", [HOUR])
+    (wrong,) = write_artemis_fills(tiny.root, tmp_path / "wrong", [HOUR], times_in_ms=True)
 
     assert pq.read_schema(wrong) == pq.read_schema(right)
     assert set(pl.read_parquet(wrong)["time"].dt.year()) == {1970}
@@ -130,8 +116,8 @@ def test_milliseconds_under_the_type_of_nanoseconds_read_as_1970(
 
 
 def test_dir_can_be_left_out(tiny: World, tmp_path: Path) -> None:
-    (full,) = write_artemis_fills(tiny.root, tmp_path / "full", [HOUR], save_parquet)
-    (path,) = write_artemis_fills(tiny.root, tmp_path / "bare", [HOUR], save_parquet, has_dir=False)
+    (full,) = write_artemis_fills(tiny.root, tmp_path / "full", [HOUR])
+    (path,) = write_artemis_fills(tiny.root, tmp_path / "bare", [HOUR], has_dir=False)
 
     assert pq.read_schema(path).names == [name for name in NAMES if name != "dir"]
     assert pq.read_table(path).equals(pq.read_table(full).drop_columns(["dir"]))
