@@ -30,6 +30,9 @@ _LEG_OF_A_TRADE = ("time", "user_address", "coin", "oid", "side", "px", "sz")
 _DICTIONARIES = [*CODED_COLUMNS, "px", "extra"]
 """Columns whose values repeat. On hashes of orders and ids a dictionary only costs."""
 
+_STATISTICS = ["time", "user_address", "coin", "oid", "twap_id", "builder", "block_number"]
+"""Columns that are looked for. Extremes of the others cost a fifth of the writing."""
+
 
 def decode(
     reader: FillReader,
@@ -145,6 +148,7 @@ def part_writer(path: Path) -> pq.ParquetWriter:
         compression_level=1,
         use_dictionary=_DICTIONARIES,
         store_schema=False,
+        write_statistics=_STATISTICS,
         write_page_index=True,
         bloom_filter_options={
             "user_address": {"ndv": 8_192, "fpp": 0.01},

@@ -192,7 +192,7 @@ class Lake:
             # finds in this entry what to remove.
             self.store.write(ledger_key(hour), unfinished(before, entry).to_json())
             for part in entry.parts:
-                self.store.write(part.path, files[date.fromisoformat(part.day)])
+                self.store.take_file(part.path, files[date.fromisoformat(part.day)])
             if entry.rejected:
                 self.store.write(quarantine_key(hour), quarantine)
         if before is not None:
@@ -206,10 +206,16 @@ class Lake:
     def _read(
         self, raw: Store, listed: Listed, entry: LedgerEntry, folder: Path
     ) -> tuple[dict[date, Path], Path]:
-        """Download and decode; again where it was the way here that may have spoilt the bytes."""
-        local = folder / "object.lz4"
+        """Download and decode; again where it was the way here that may have spoilt the bytes.
+
+        What lies in a directory is read where it lies.
+        """
+        at_home = raw.local_path(listed.key)
+        local = at_home or folder / "object.lz4"
         for attempt in range(1, _READS + 1):
-            proved = raw.download(listed, local)
+            proved = at_home is not None or raw.download(listed, local)
+            if at_home is not None:
+                _expect_size(local, listed)
             try:
                 return decode(
                     self._reader(),
@@ -222,7 +228,8 @@ class Lake:
                 if proved or attempt == _READS:
                     raise
             finally:
-                local.unlink()
+                if at_home is None:
+                    local.unlink()
         raise AssertionError("unreachable")
 
     def _reader(self) -> FillReader:
@@ -317,6 +324,15 @@ def _newer(manifest: Manifest, hour: SourceHour) -> list[list[str]]:
     """Names and etags of the objects that hold fills of an older one too."""
     neighbours = newer_neighbours(hour, set(manifest.objects))
     return [[one.name, manifest.objects[one].etag] for one in neighbours]
+
+
+def _expect_size(path: Path, listed: Listed) -> None:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise ObjectMissing(listed.key, str(path)) from None
+    if size != listed.size:
+        raise UnreadableObject(listed.key, f"{size} bytes are there, {listed.size} were listed")
 
 
 def _part(day: date, hour: SourceHour, path: Path) -> Part:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import lz4.frame
 
 BATCH_BYTES = 16 << 20
+PIECE_BYTES = 1 << 20
+"""Decompressed at a time: of larger pieces every one would lie in memory never touched before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,10 @@ def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     total = 0
     for chunk in chunks:
         data = chunk
-        while data:
+        while data or not (decoder.needs_input or decoder.eof):
             try:
-                piece = decoder.decompress(data)
+                # Without a limit the decoder grows its answer by trial, at twice the cost.
+                piece = decoder.decompress(data, PIECE_BYTES)
             except RuntimeError as error:
                 raise BrokenFrame(
                     f"LZ4 stream broken after {total} bytes of text: {error}"
@@ -75,7 +78,10 @@ def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
             if piece:
                 yield piece
             if not decoder.eof:
-                break
+                if decoder.needs_input:
+                    break
+                data = b""
+                continue
             data = decoder.unused_data or b""
             decoder = lz4.frame.LZ4FrameDecompressor()
             in_frame = False

@@ -1,7 +1,9 @@
 """Objects under keys, in an S3 bucket or in a directory of the same layout."""
 
 import hashlib
+import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -84,12 +86,31 @@ class Store:
         """Readers see the old object or the new one, never a part of it."""
         obstore.put(self._store, key, content)
 
+    def take_file(self, key: str, path: Path) -> None:
+        """Put a local file under a key; the file is gone then. On disk before this returns."""
+        target = self.local_path(key)
+        if target is None:
+            self.write(key, path)
+            path.unlink()
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A name that no listing shows, in case the process ends here.
+        beside = target.with_name(f"{target.name}#{os.getpid()}")
+        shutil.move(path, beside)
+        _sync(beside)
+        beside.replace(target)
+        _sync(target.parent)
+
     def delete(self, key: str) -> None:
         """Does nothing where there is no such object."""
         try:
             obstore.delete(self._store, key)
         except (NotFoundError, FileNotFoundError):
             return
+
+    def local_path(self, key: str) -> Path | None:
+        """Where an object lies already, if the root is a directory."""
+        return Path(self.root) / key if isinstance(self._store, LocalStore) else None
 
     def download(self, listed: Listed, target: Path) -> bool:
         """Bring an object here, proved: its listed size, and its MD5 where the ETag tells it.
@@ -109,7 +130,7 @@ class Store:
             if attempt:
                 self._sleep(min(0.25 * 2**attempt, _LONGEST_PAUSE))
             try:
-                size, md5 = self._download_once(listed.key, target)
+                size, md5 = self._download_once(listed, target)
             except (NotFoundError, FileNotFoundError):
                 raise ObjectMissing(listed.key, self.root) from None
             except PermissionDeniedError as error:
@@ -135,14 +156,25 @@ class Store:
             return False
         return (now["size"], (now["e_tag"] or "").strip('"')) != (listed.size, listed.etag)
 
-    def _download_once(self, key: str, target: Path) -> tuple[int, str]:
+    def _download_once(self, listed: Listed, target: Path) -> tuple[int, str]:
         md5 = hashlib.md5(usedforsecurity=False)
         size = 0
+        tells_md5 = _MD5.fullmatch(listed.etag)
         with target.open("wb") as file:
-            for chunk in obstore.get(self._store, key).stream(min_chunk_size=_CHUNK_BYTES):
-                md5.update(chunk)
+            got = obstore.get(self._store, listed.key)
+            for chunk in got.stream(min_chunk_size=_CHUNK_BYTES):
+                if tells_md5:
+                    md5.update(chunk)
                 size += file.write(chunk)
         return size, md5.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:

@@ -103,10 +103,17 @@ class StoreThatStops(Store):
         self.writes = 0
 
     def write(self, key: str, content: bytes | Path) -> None:
+        self.count(key)
+        super().write(key, content)
+
+    def take_file(self, key: str, path: Path) -> None:
+        self.count(key)
+        super().take_file(key, path)
+
+    def count(self, key: str) -> None:
         self.writes += 1
         if self.writes == self.at:
             raise Interrupted(key)
-        super().write(key, content)
 
 
 def interrupt(bench: Bench, at: int) -> bool:

@@ -30,7 +30,7 @@ from vigil_core.fills.row_group import COUNTS, RowGroup
 GROUP_ROWS = 65_536
 """Rows of a row group: small enough that a trader who was away is skipped with it."""
 
-_BUFFER_BYTES = 4 << 20
+_BUFFER_BYTES = 8 << 20
 _MOST_SLOW_LINES = 4_096
 _LINE_FEED = ord("\n")
 
