@@ -4,6 +4,7 @@ from datetime import date
 
 import dagster as dg
 
+from vigil_resources.artemis_fills import ArtemisFills, compare_day
 from vigil_resources.lake import Lake
 
 
@@ -41,4 +42,40 @@ def no_rejected_lines(
         passed=not found,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"rejected_lines": dg.MetadataValue.json(found)},
+    )
+
+
+@dg.asset_check(asset="fills_parquet", description="Every object that can hold its rows is there.")
+def day_is_final(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lake]
+) -> dg.AssetCheckResult:
+    """A provisional day is right as far as it goes; it is built again when its last hours come."""
+    days = [date.fromisoformat(key) for key in context.op_execution_context.partition_keys]
+    awaits = {str(day): lake.day(day).awaits for day in days}
+    return dg.AssetCheckResult(
+        passed=not any(awaits.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"awaits": dg.MetadataValue.json({d: h for d, h in awaits.items() if h})},
+    )
+
+
+@dg.asset_check(asset="fills_parquet", description="Artemis' copy of the day holds the same fills.")
+def agrees_with_artemis(
+    context: dg.AssetCheckExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    artemis: dg.ResourceParam[ArtemisFills],
+) -> dg.AssetCheckResult:
+    """Both are copies of what the node wrote; where they differ, one of them lost something."""
+    days = [date.fromisoformat(key) for key in context.op_execution_context.partition_keys]
+    found = {str(day): compare_day(lake, artemis, day) for day in days}
+    compared = {day: counts for day, counts in found.items() if counts is not None}
+    odd = ("rows_only_ours", "rows_only_theirs", "rows_that_differ")
+    return dg.AssetCheckResult(
+        passed=not any(counts[name] for counts in compared.values() for name in odd),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "days_compared": len(compared),
+            "days_without_a_copy": ", ".join(found.keys() - compared.keys()) or "none",
+            "rows": dg.MetadataValue.json(compared),
+        },
     )

@@ -3,18 +3,25 @@
 import dagster as dg
 
 from vigil_assets.aggregates.daily import AGGREGATES
-from vigil_assets.checks import hours_present, no_rejected_lines
+from vigil_assets.checks import (
+    agrees_with_artemis,
+    day_is_final,
+    hours_present,
+    no_rejected_lines,
+)
 from vigil_assets.fills.fills_parquet import fills_parquet
 from vigil_assets.fills.loaded_fills import fills
 from vigil_assets.fills.raw_fills import raw_fills
 from vigil_assets.profiles.trader_profiles import trader_profiles
 from vigil_assets.resources import (
+    ArtemisFillsResource,
     AssetCtxsResource,
     LakeResource,
     RawFillsResource,
     WarehouseResource,
 )
 from vigil_assets.snapshots.asset_ctxs import asset_ctxs, minutes_complete
+from vigil_resources.settings import Settings
 
 ASSETS = [raw_fills, fills_parquet, fills, *AGGREGATES, trader_profiles, asset_ctxs]
 
@@ -22,12 +29,15 @@ ASSETS = [raw_fills, fills_parquet, fills, *AGGREGATES, trader_profiles, asset_c
 @dg.definitions
 def defs() -> dg.Definitions:
     """The one code location."""
+    # Artemis' bucket lets the reader pay for every day compared: only where it is named.
+    compared = [agrees_with_artemis] if Settings.from_environment().artemis_is_meant else []
     return dg.Definitions(
         assets=ASSETS,
-        asset_checks=[hours_present, no_rejected_lines, minutes_complete],
+        asset_checks=[hours_present, no_rejected_lines, day_is_final, minutes_complete, *compared],
         resources={
             "raw": RawFillsResource(),
             "lake": LakeResource(),
+            "artemis": ArtemisFillsResource(),
             "ctxs": AssetCtxsResource(),
             "warehouse": WarehouseResource(),
         },

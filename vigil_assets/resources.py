@@ -2,12 +2,19 @@
 
 from dagster import ConfigurableResource, InitResourceContext
 
+from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.lake import Lake
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
 from vigil_resources.warehouse import Warehouse
-from vigil_resources.wiring import open_asset_ctxs, open_lake, open_raw_fills, open_warehouse
+from vigil_resources.wiring import (
+    open_artemis_fills,
+    open_asset_ctxs,
+    open_lake,
+    open_raw_fills,
+    open_warehouse,
+)
 
 # Nothing is configured here: credentials would be stored with the run. Each client reads the
 # settings of the process it works in.
@@ -32,6 +39,13 @@ class AssetCtxsResource(ConfigurableResource[AssetCtxs]):
 
     def create_resource(self, context: InitResourceContext) -> AssetCtxs:  # noqa: ARG002
         return open_asset_ctxs(Settings.from_environment())
+
+
+class ArtemisFillsResource(ConfigurableResource[ArtemisFills]):
+    """Artemis' copy of the fills: `VIGIL_ARTEMIS_DATA`."""
+
+    def create_resource(self, context: InitResourceContext) -> ArtemisFills:  # noqa: ARG002
+        return open_artemis_fills(Settings.from_environment())
 
 
 class WarehouseResource(ConfigurableResource[Warehouse]):

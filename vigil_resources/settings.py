@@ -33,6 +33,11 @@ class Settings:
     archive_is_meant: bool
     """Whether the archive belongs to the node's data: `VIGIL_ARCHIVE_DATA` is given, or
     `VIGIL_NODE_DATA` is not. Else the one may be real and the other simulated."""
+    artemis_data: str
+    """Root of Artemis' copies: likewise."""
+    artemis_is_meant: bool
+    """Whether fills are to be held against Artemis' copy: `VIGIL_ARTEMIS_DATA` is given. Its
+    bucket too lets the reader pay."""
     lake: str
     """Root of the Parquet lake: likewise."""
     database_url: str | None
@@ -58,6 +63,10 @@ class Settings:
             node_data=_root(given.get("VIGIL_NODE_DATA", "s3://hl-mainnet-node-data")),
             archive_data=_root(given.get("VIGIL_ARCHIVE_DATA", "s3://hyperliquid-archive")),
             archive_is_meant="VIGIL_ARCHIVE_DATA" in given or "VIGIL_NODE_DATA" not in given,
+            artemis_data=_root(
+                given.get("VIGIL_ARTEMIS_DATA", "s3://artemis-hyperliquid-data/raw")
+            ),
+            artemis_is_meant="VIGIL_ARTEMIS_DATA" in given,
             lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
             database_url=_postgres(given, "DATABASE_URL"),
             dagster_pg_url=_postgres(given, "DAGSTER_PG_URL"),

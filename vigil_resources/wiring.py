@@ -1,5 +1,6 @@
 """Settings → clients: the one place that decides which root and which database is meant."""
 
+from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.embedded_postgres import EmbeddedPostgres
 from vigil_resources.lake import Lake
@@ -31,6 +32,12 @@ def open_asset_ctxs(settings: Settings) -> AssetCtxs:
     """The market contexts at `VIGIL_ARCHIVE_DATA`, and where they lie in the lake."""
     archive = Store(settings.archive_data, settings.s3_for(settings.archive_data))
     return AssetCtxs(archive, _lake_store(settings), settings.data_dir / "scratch")
+
+
+def open_artemis_fills(settings: Settings) -> ArtemisFills:
+    """Artemis' copy of the fills at `VIGIL_ARTEMIS_DATA`."""
+    store = Store(settings.artemis_data, settings.s3_for(settings.artemis_data))
+    return ArtemisFills(store, settings.data_dir / "scratch")
 
 
 def _lake_store(settings: Settings) -> Store:

@@ -5,7 +5,7 @@ from datetime import date
 import dagster as dg
 
 from vigil_assets.columns import lake_columns
-from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.partitions import DAILY, data_version, days_of, report_day
 from vigil_assets.plots import hourly_plot
 from vigil_core.calendar import HOURS_PER_DAY
 from vigil_core.fills.source_keys import SourceHour
@@ -31,12 +31,14 @@ def fills_parquet(
     Objects whose present content the lake holds already are left alone. A line that is no
     block of fills goes to the quarantine whole, with its place, reason and text.
     """
+    versions = []
     for day in days_of(context):
         _take_in(context, raw, lake, day)
         content = lake.day(day)
         report_day(context, day, content.rows, **_counts(content))
         context.log_event(_hourly_fills(content))
-    return dg.MaterializeResult()
+        versions.append(content.version)
+    return dg.MaterializeResult(data_version=data_version(versions))
 
 
 def _take_in(context: dg.AssetExecutionContext, raw: RawFills, lake: Lake, day: date) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 
 from vigil_assets.columns import warehouse_columns
-from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.partitions import DAILY, data_version, days_of, report_day
 from vigil_resources.lake import WORKERS, DayOfLake, Lake
 from vigil_resources.raw_fills import Manifest
 from vigil_resources.warehouse import LoadedDay, Warehouse
@@ -38,8 +38,10 @@ def fills(
         return manifest, content, loaded
 
     days = list(days_of(context))
+    versions = []
     with ThreadPoolExecutor(WORKERS) as pool:
         for day, (manifest, content, loaded) in zip(days, pool.map(load, days), strict=True):
+            versions.append(content.version)
             report_day(
                 context,
                 day,
@@ -51,4 +53,4 @@ def fills(
                 final=not content.awaits,
                 rows_per_second=round(loaded.rows / loaded.seconds),
             )
-    return dg.MaterializeResult()
+    return dg.MaterializeResult(data_version=data_version(versions))

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.partitions import DAILY, data_version, days_of, report_day
 from vigil_assets.plots import hourly_plot
 from vigil_core.calendar import HOURS_PER_DAY
 from vigil_resources.lake import Lake
@@ -21,11 +21,13 @@ def raw_fills(
     blocks) and keeps the listing as the day's manifest. A missing hour is reported, not an
     error. The hourly fills appear here once `fills_parquet` has decoded the objects.
     """
+    versions = []
     for day in days_of(context):
         manifest = raw.manifest(day)
         lake.write_manifest(manifest)
+        versions.append(manifest.version)
         report_day(context, day, len(manifest.own), **_listed(manifest))
-    return dg.MaterializeResult()
+    return dg.MaterializeResult(data_version=data_version(versions))
 
 
 def _listed(manifest: Manifest) -> dict[str, object]:
