@@ -73,6 +73,10 @@ db-shell *ARGS:
 db-reset *ARGS:
     @python -m vigil_cli db-reset "$@"
 
+# The measured comparisons: bench [ingest|stages]
+bench *ARGS:
+    @python -m bench "$@"
+
 # Remove local data (asks)
 clean *ARGS:
     @python -m vigil_cli clean "$@"

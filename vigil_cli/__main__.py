@@ -1,15 +1,13 @@
 """`python -m vigil_cli RECIPE …`: what the justfile calls."""
 
 import argparse
-import shutil
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 from psycopg import Error as DatabaseError
 
-from vigil_cli import database
+from vigil_cli import database, disk
 from vigil_cli.backfill import backfill
 from vigil_cli.demo import demo
 from vigil_cli.ready import dagster_ready
@@ -65,9 +63,9 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
         case "db-reset":
             database.reset(settings, arguments.yes_drop)
         case "clean":
-            _clean(settings, arguments.yes)
+            disk.clean(settings, yes=arguments.yes)
         case "disk":
-            _disk(settings)
+            disk.show(settings)
         case "check-definitions":
             return _check_definitions(settings)
     return None
@@ -105,27 +103,6 @@ def _ended_day(text: str) -> date:
         yesterday = today - timedelta(days=1)
         raise argparse.ArgumentTypeError(f"{day} has not ended in UTC; the last is {yesterday}")
     return day
-
-
-def _clean(settings: Settings, yes: bool) -> None:
-    if not yes and input(f"Type yes to remove everything under {settings.data_dir}: ") != "yes":
-        raise database.NotConfirmed("nothing was removed")
-    embedded_postgres(settings).stop()
-    shutil.rmtree(settings.data_dir, ignore_errors=True)
-    print(f"removed {settings.data_dir}")
-
-
-def _disk(settings: Settings) -> None:
-    total = 0
-    for folder in sorted(settings.data_dir.glob("*")):
-        size = _bytes(folder)
-        total += size
-        print(f"{size / 1e6:12,.1f} MB  {folder.name}")
-    print(f"{total / 1e6:12,.1f} MB  in {settings.data_dir}")
-
-
-def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _check_definitions(settings: Settings) -> int:

@@ -114,3 +114,10 @@ class UnexpectedColumns(VigilError):
 
     def __init__(self, what: str, missing: Sequence[str], found: Sequence[str]) -> None:
         super().__init__(f"{what}: expected columns {list(missing)}, found {list(found)}")
+
+
+class NotRemoved(VigilError):
+    """Some local files could not be removed."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(f"{len(paths)} files could not be removed, the first is {paths[0]}")

@@ -1,19 +1,19 @@
 """Artemis' copy of the exchange's fills: Parquet, some files an hour, from 2025-08-17 on."""
 
-import tempfile
-from collections.abc import Iterator
-from datetime import date, timedelta
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 
-from vigil_core.calendar import day_start_ms
+from vigil_core.calendar import HOUR_MS, HOURS_PER_DAY, day_start_ms
 from vigil_core.fills.artemis_format import artemis_rows, compare
 from vigil_core.fills.schema import LAKE_SCHEMA
-from vigil_resources.lake import Lake
-from vigil_resources.store import Listed, Store
-
-_HOURS = 24
+from vigil_core.fills.source_keys import SourceHour
+from vigil_resources.lake import DayOfLake, Lake
+from vigil_resources.scratch import scratch_folder
+from vigil_resources.store import Store
 
 
 class ArtemisFills:
@@ -23,35 +23,67 @@ class ArtemisFills:
         self._store = store
         self._scratch = scratch
 
-    def objects(self, day: date) -> list[Listed]:
-        """The files that can hold fills of a UTC day: its hours', and the next hour's."""
-        found = []
-        for step in range(_HOURS + 1):
-            directory = day + timedelta(days=step // _HOURS)
-            prefix = f"node_fills/hourly/{directory:%Y/%m/%d}/{step % _HOURS:02d}/"
-            found += [item for item in self._store.list(prefix) if item.key.endswith(".parquet")]
-        return found
-
-    def rows(self, day: date) -> Iterator[pl.DataFrame]:
-        """The fills of a UTC day by their own time, a file at a time."""
-        start = day_start_ms(day)
-        end = day_start_ms(day + timedelta(days=1))
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            local = Path(folder) / "object.parquet"
-            for listed in self.objects(day):
-                self._store.download(listed, local)
-                rows = artemis_rows(pl.read_parquet(local))
-                yield rows.filter(
-                    pl.col("time").is_null() | pl.col("time").is_between(start, end, closed="left")
-                )
+    def hour(self, day: date, hour: int) -> pl.DataFrame:
+        """The fills in the files of one directory hour, with the columns that the files have."""
+        frames = []
+        with scratch_folder(self._scratch) as folder:
+            local = folder / "object.parquet"
+            for listed in self._store.list(f"node_fills/hourly/{day:%Y/%m/%d}/{hour:02d}/"):
+                if listed.key.endswith(".parquet"):
+                    self._store.download(listed, local)
+                    frames.append(artemis_rows(pl.read_parquet(local)))
+        return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
 
 def compare_day(lake: Lake, artemis: ArtemisFills, day: date) -> dict[str, int] | None:
-    """How the lake's day and Artemis' differ; None where Artemis has nothing of the day."""
-    theirs = list(artemis.rows(day))
-    if not theirs:
-        return None
-    ours = [lake.read_part(part) for part in lake.day(day).parts]
-    whole = pl.concat([pl.DataFrame(schema=LAKE_SCHEMA), *ours])
-    return compare(whole, pl.concat(theirs, how="diagonal"))
+    """How the lake's day and Artemis' differ; None where Artemis has nothing of the day.
+
+    Of both, an hour is in memory at a time, and the one after it.
+    """
+    content = lake.day(day)
+    total: Counter[str] = Counter()
+    hours = zip(
+        _by_own_hour(day, lambda hour: _ours(lake, content, hour)),
+        _by_own_hour(day, lambda hour: artemis.hour(hour.day, hour.hour)),
+        strict=True,
+    )
+    there = False
+    for ours, theirs in hours:
+        if theirs.width:
+            there = True
+            total.update(compare(ours, theirs))
+        else:
+            total["rows_only_ours"] += ours.height
+    return dict(total) if there else None
+
+
+def _ours(lake: Lake, content: DayOfLake, hour: SourceHour) -> pl.DataFrame:
+    """What the lake's day holds from the objects of an hour; the first brings all from afar."""
+    hours = [SourceHour(content.day, 0).later(step) for step in range(HOURS_PER_DAY + 1)]
+    places = {(one.day, one.hour): one for one in hours}
+    parts = [
+        part
+        for part in content.parts
+        if places.get((part.hour.day, part.hour.hour), hours[0]) == hour
+    ]
+    return pl.concat([pl.DataFrame(schema=LAKE_SCHEMA), *map(lake.read_part, parts)])
+
+
+def _by_own_hour(day: date, read: Callable[[SourceHour], pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The rows of each hour of a day by their own time, from objects that are cut a bit later.
+
+    A row whose time is not known stands in the hour of its object.
+    """
+    start = day_start_ms(day)
+    waiting = read(SourceHour(day, 0))
+    for hour in range(HOURS_PER_DAY):
+        following = read(SourceHour(day, 0).later(hour + 1))
+        frames = [frame for frame in (waiting, following) if frame.width]
+        if not frames:
+            yield pl.DataFrame()
+            continue
+        rows = pl.concat(frames, how="diagonal")
+        begin = start + hour * HOUR_MS
+        own = pl.col("time").is_between(begin, begin + HOUR_MS, closed="left")
+        yield rows.filter(own | pl.col("time").is_null())
+        waiting = rows.filter(pl.col("time") >= begin + HOUR_MS)

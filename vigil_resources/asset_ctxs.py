@@ -12,7 +12,6 @@ import base64
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -37,6 +36,7 @@ from vigil_core.snapshots.asset_ctxs import (
 )
 from vigil_resources.lz4_lines import BrokenFrame, line_batches
 from vigil_resources.raw_fills import SANDBOX_MARKER
+from vigil_resources.scratch import scratch_folder
 from vigil_resources.store import Listed, Store, read_chunks
 
 DECODER_VERSION = 1
@@ -163,9 +163,8 @@ class AssetCtxs:
         listed = listing.of(day)
         if self.is_current(day, listing):
             return self.finished(day)
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            local, parquet = Path(folder) / "object.lz4", Path(folder) / "rows.parquet"
+        with scratch_folder(self._scratch) as folder:
+            local, parquet = folder / "object.lz4", folder / "rows.parquet"
             self.archive.download(listed, local)
             decoded = _decode(local, listed.key, day)
             _write_parquet(decoded.rows, parquet)

@@ -12,7 +12,6 @@ is the commit. The same object gives the same bytes.
 
 import hashlib
 import json
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +41,7 @@ from vigil_resources.ledger import (
     unfinished,
 )
 from vigil_resources.raw_fills import Manifest
+from vigil_resources.scratch import scratch_folder
 from vigil_resources.store import Listed, Store
 
 WORKERS = 2
@@ -184,9 +184,8 @@ class Lake:
             etag=listed.etag,
             newer=newer,
         )
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            files, quarantine = self._read(raw, listed, entry, Path(folder))
+        with scratch_folder(self._scratch) as folder:
+            files, quarantine = self._read(raw, listed, entry, folder)
             entry.parts = [_part(day, hour, path) for day, path in sorted(files.items())]
             # Cut off anywhere from here on, the object counts as stale, and the next run
             # finds in this entry what to remove.

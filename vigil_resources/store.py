@@ -14,6 +14,7 @@ from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
 from obstore.store import LocalStore, S3Store
 
 from vigil_core.errors import ObjectMissing, StoreFailed, UnreadableObject
+from vigil_resources.scratch import is_alive
 
 _ATTEMPTS = 12
 _LONGEST_PAUSE = 15.0
@@ -94,7 +95,10 @@ class Store:
             path.unlink()
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        # A name that no listing shows, in case the process ends here.
+        # A name that no listing shows, in case the process ends here; and what others left.
+        for left in target.parent.glob(f"{target.name}#*"):
+            if not is_alive(int(left.name.rpartition("#")[2])):
+                left.unlink(missing_ok=True)
         beside = target.with_name(f"{target.name}#{os.getpid()}")
         shutil.move(path, beside)
         _sync(beside)
