@@ -2,7 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import pytest
 
 from tests.conftest import Installation
 from tests.reference.hostile_lines import make_block, make_fill
+from vigil_core.calendar import day_start_ms
 from vigil_core.errors import ContradictingFills, MigrationChanged, NotLoaded
-from vigil_core.fills.source_keys import hours_of_day
+from vigil_core.fills.source_keys import SourceHour, hours_of_day
 from vigil_resources import schema_installer
 from vigil_resources.statements import SchemaObject, models
 from vigil_resources.warehouse import LoadedDay
@@ -26,20 +27,9 @@ TIME = 1_773_536_400_000
 
 def _load(vigil: Installation, *hours: list[dict[str, Any]]) -> LoadedDay:
     for hour, blocks in zip(hours_of_day(DAY), hours, strict=False):
-        path = Path(vigil.settings.node_data) / hour.key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(block) + "\n" for block in blocks)
-        path.write_bytes(lz4.frame.compress(text.encode()))
-    raw = open_raw_fills(vigil.settings)
-    manifest = raw.manifest(DAY)
-    for file_id, listed in vigil.lake.stale_objects(manifest).items():
-        vigil.lake.take_in(raw.store, file_id, listed, manifest.source)
-    return vigil.warehouse.load_day(
-        vigil.lake,
-        vigil.lake.day(DAY),
-        source=manifest.source,
-        missing_hours=manifest.missing_hours,
-    )
+        _write_hour(vigil, hour, blocks)
+    _take_in(vigil, DAY)
+    return _load_day(vigil, DAY)
 
 
 def _block(number: int, *fills: dict[str, Any]) -> dict[str, Any]:
@@ -194,3 +184,121 @@ def test_a_fee_counts_in_dollars_or_not_at_all(
     [row] = vigil.records("SELECT fees_paid::text, unpriced_fee_fills FROM trader_daily")
 
     assert row == {"fees_paid": usd or "0", "unpriced_fee_fills": int(usd is None)}
+
+
+# --- several at once, holes, finality ------------------------------------------------------
+
+
+def _write_hour(vigil: Installation, hour: SourceHour, blocks: list[dict[str, Any]]) -> None:
+    path = Path(vigil.settings.node_data) / hour.key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(block) + "\n" for block in blocks)
+    path.write_bytes(lz4.frame.compress(text.encode()))
+
+
+def _take_in(vigil: Installation, day: date) -> None:
+    raw = open_raw_fills(vigil.settings)
+    manifest = raw.manifest(day)
+    vigil.lake.write_manifest(manifest)
+    vigil.lake.take_in_stale(raw.store, manifest, lambda _: None)
+
+
+def _load_day(vigil: Installation, day: date) -> LoadedDay:
+    manifest = vigil.lake.manifest(day)
+    return vigil.warehouse.load_day(
+        vigil.lake,
+        vigil.lake.day(day),
+        source=manifest.source,
+        missing_hours=manifest.missing_hours,
+    )
+
+
+def _at(day: date, hour: int, number: int) -> dict[str, Any]:
+    """A block at the beginning of an hour, with one fill."""
+    ms = day_start_ms(day) + hour * 3_600_000 + number % 1_000
+    when = f"{day}T{hour:02}:00:00.{number % 1_000:03}000000"
+    return make_block(
+        make_fill(time=ms, oid=number), block_number=number, block_time=when, local_time=when
+    )
+
+
+def test_days_loaded_side_by_side_again_and_again_neither_wait_for_ever_nor_differ(
+    vigil: Installation,
+) -> None:
+    days = [DAY + timedelta(days=n) for n in range(3)]
+    for place, day in enumerate(days):
+        _write_hour(vigil, SourceHour(day, 1), [_at(day, 1, 100 * place + n) for n in range(50)])
+        _take_in(vigil, day)
+    for day in days:
+        _load_day(vigil, day)
+    before = vigil.digests()["fills"]
+
+    with ThreadPoolExecutor(6) as pool:
+        loaded = list(pool.map(lambda day: _load_day(vigil, day), days * 6))
+
+    assert {(one.rows, one.changed) for one in loaded} == {(50, False)}
+    assert vigil.digests()["fills"] == before
+
+
+def test_holes_in_the_block_numbers_are_rows(vigil: Installation) -> None:
+    inside = [_at(DAY, 1, n) for n in (10, 11, 15)]
+    _write_hour(vigil, SourceHour(DAY, 1), inside)
+    _write_hour(vigil, SourceHour(DAY, 2), [_at(DAY, 2, 16), _at(DAY, 2, 17)])
+    _write_hour(vigil, SourceHour(DAY, 3), [_at(DAY, 3, 20)])
+    _take_in(vigil, DAY)
+    _load_day(vigil, DAY)
+
+    holes = vigil.records(
+        "SELECT file_id, next_file_id, after_block, before_block, blocks, after_ms "
+        "FROM missing_blocks ORDER BY after_block"
+    )
+
+    start = day_start_ms(DAY)
+    assert [tuple(hole.values()) for hole in holes] == [
+        ("20260315/01", "20260315/01", 11, 15, 3, start + 3_600_011),
+        ("20260315/02", "20260315/03", 17, 20, 2, start + 7_200_017),
+    ]
+    (health,) = vigil.records("SELECT holes_in_blocks, hours_present FROM data_health")
+    assert health == {"holes_in_blocks": 2, "hours_present": 3}
+    hours = vigil.records("SELECT hour FROM missing_hours ORDER BY hour")
+    assert [row["hour"] for row in hours] == [0, *range(4, 24)]
+
+
+def test_a_day_is_provisional_until_its_last_hour_and_the_next_are_there(
+    vigil: Installation,
+) -> None:
+    for hour in range(24):
+        _write_hour(vigil, SourceHour(DAY, hour), [_at(DAY, hour, 100 + hour)])
+    _take_in(vigil, DAY)
+    _load_day(vigil, DAY)
+    (first,) = vigil.records("SELECT is_final, awaits FROM data_health")
+    assert first == {"is_final": False, "awaits": ["20260316/00"]}
+
+    # Nothing of the day lies in the next hour's object, yet it says so only by being there.
+    _write_hour(vigil, SourceHour(DAY + timedelta(days=1), 0), [])
+    _take_in(vigil, DAY)
+    loaded = _load_day(vigil, DAY)
+
+    (then,) = vigil.records("SELECT is_final, awaits FROM data_health")
+    assert then == {"is_final": True, "awaits": []}
+    assert loaded.rows == 24
+
+
+def test_a_corrected_hour_changes_exactly_its_rows(vigil: Installation) -> None:
+    for hour in range(4):
+        _write_hour(vigil, SourceHour(DAY, hour), [_at(DAY, hour, 100 + hour)])
+    _take_in(vigil, DAY)
+    _load_day(vigil, DAY)
+    parts = {part.path: part.sha256 for part in vigil.lake.day(DAY).parts}
+    select = "SELECT * FROM fills ORDER BY time"
+    before = vigil.records(select)
+
+    _write_hour(vigil, SourceHour(DAY, 2), [_at(DAY, 2, 102), _at(DAY, 2, 103)])
+    _take_in(vigil, DAY)
+    assert _load_day(vigil, DAY).changed
+
+    after = vigil.records(select)
+    assert [row for row in after if row not in before] == [after[3]]
+    assert [row for row in before if row not in after] == []
+    changed = [p.path for p in vigil.lake.day(DAY).parts if parts.get(p.path) != p.sha256]
+    assert changed == [f"fills/day={DAY}/20260315-02.node_fills_by_block.parquet"]

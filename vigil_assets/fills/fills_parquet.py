@@ -17,7 +17,7 @@ from vigil_resources.raw_fills import RawFills
     group_name="lake",
     kinds={"parquet", "polars"},
     deps=["raw_fills"],
-    code_version="1",
+    code_version="2",
     metadata={"dagster/column_schema": lake_columns()},
     **DAILY,
 )
@@ -28,8 +28,9 @@ def fills_parquet(
 ) -> dg.MaterializeResult[None]:
     """One row per side of a trade, on the UTC day of its own time.
 
-    Objects whose present content the lake holds already are left alone. A line that is no
-    block of fills goes to the quarantine whole, with its place, reason and text.
+    Objects whose present content the lake holds already are left alone; the others are decoded
+    two at a time. A line that is none of its format goes to the quarantine whole, with its
+    place, reason and text. A fill that two formats of the node hold is kept once.
     """
     versions = []
     for day in days_of(context):

@@ -16,7 +16,7 @@ from vigil_resources.warehouse import LoadedDay, Warehouse
     group_name="warehouse",
     kinds={"postgres"},
     deps=["fills_parquet"],
-    code_version="1",
+    code_version="2",
     metadata={"dagster/column_schema": warehouse_columns()},
     **DAILY,
 )
