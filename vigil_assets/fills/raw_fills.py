@@ -20,7 +20,8 @@ def raw_fills(
     A line is a block since 2025-07-27, a fill since 2025-05-25, a trade before. Materializing
     lists a day's objects (and hour 0 of the next day, which holds the day's last blocks) and
     keeps the listing as the day's manifest, whose version is the data version. A missing hour
-    is reported, not an error. The hourly fills appear here once `fills_parquet` has decoded the objects.
+    is reported, not an error. The hourly fills appear here once `fills_parquet` has decoded the
+    objects.
     """
     versions = []
     for day in days_of(context):
