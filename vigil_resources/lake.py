@@ -12,6 +12,7 @@ is the commit. The same object gives the same bytes.
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,7 @@ from vigil_resources.raw_fills import Manifest
 from vigil_resources.scratch import scratch_folder
 from vigil_resources.store import Listed, Store
 
-WORKERS = 2
+WORKERS = min(8, os.cpu_count() or 1)
 """Objects decoded at a time, in threads: nearly all of the work is done outside the GIL."""
 
 _READS = 3

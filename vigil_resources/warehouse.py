@@ -31,6 +31,9 @@ CLASSIFIED_BY = "seed_100k"
 FOREVER = 2**62
 """Later than any day: profiles over all that is loaded."""
 
+SIDE_BY_SIDE = 2
+"""Days worth loading at a time: each keeps one core of the server and half a one here busy."""
+
 _JSON_COLUMNS = frozenset({"liquidation", "extra"})
 
 

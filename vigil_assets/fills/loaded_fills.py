@@ -7,9 +7,9 @@ import dagster as dg
 
 from vigil_assets.columns import warehouse_columns
 from vigil_assets.partitions import DAILY, data_version, days_of, report_day
-from vigil_resources.lake import WORKERS, DayOfLake, Lake
+from vigil_resources.lake import DayOfLake, Lake
 from vigil_resources.raw_fills import Manifest
-from vigil_resources.warehouse import LoadedDay, Warehouse
+from vigil_resources.warehouse import SIDE_BY_SIDE, LoadedDay, Warehouse
 
 
 @dg.asset(
@@ -39,7 +39,7 @@ def fills(
 
     days = list(days_of(context))
     versions = []
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for day, (manifest, content, loaded) in zip(days, pool.map(load, days), strict=True):
             versions.append(content.version)
             report_day(
