@@ -17,7 +17,7 @@ import csv
 import io
 import json
 import os
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -53,6 +53,12 @@ def objects(root: Path) -> list[Path]:
     """The hourly objects, in order of time."""
     found = root.glob("node_fills_by_block/hourly/*/*.lz4")
     return sorted(found, key=lambda path: (path.parent.name, int(path.stem)))
+
+
+def peak_mb() -> float:
+    """Most memory this process ever had resident. `ru_maxrss` would begin with its parent's."""
+    (line,) = re.findall(r"VmHWM:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
+    return int(line) / 1024
 
 
 # --- contestants of the decoding: (object, folder) → fills ---------------------------------
@@ -175,7 +181,7 @@ def run_alone(name: str, root: Path, cores: int) -> None:
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         lake = Path(folder) / "lake"
         size = sum(path.stat().st_size for path in lake.rglob("*.parquet"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     print(json.dumps({"fills": fills, "cpu": cpu, "wall": wall, "peak_mb": peak, "bytes": size}))
 
 
@@ -430,7 +436,7 @@ def memory_alone(root: Path, what: str) -> None:
             resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
             figures.append((resident, len(list(Path("/proc/self/fd").iterdir()))))
             day += timedelta(days=1)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = peak_mb()
         print(json.dumps({"what": what, "peak_mb": peak, "days": figures}))
 
 
