@@ -41,7 +41,7 @@ from vigil_resources.ledger import (
     quarantine_key,
     unfinished,
 )
-from vigil_resources.raw_fills import Manifest
+from vigil_resources.raw_fills import Manifest, OlderLayout
 from vigil_resources.scratch import scratch_folder
 from vigil_resources.store import Listed, Store
 
@@ -101,7 +101,7 @@ class Lake:
         """
         try:
             return Manifest.from_json(self.store.read(f"manifests/{day}.json"))
-        except ObjectMissing:
+        except (ObjectMissing, OlderLayout):
             raise LakeIncomplete(
                 f"the raw objects of {day} were never listed", f"materialize raw_fills for {day}"
             ) from None
@@ -176,6 +176,8 @@ class Lake:
             UnreadableObject: Its bytes are not whole; the lake is as it was.
         """
         before = self.entry(hour)
+        if before is None:
+            self._drop_older_layout(hour)
         newer = _newer(manifest, hour) if manifest is not None else []
         entry = LedgerEntry(
             name=hour.name,
@@ -202,6 +204,18 @@ class Lake:
                 self.store.delete(quarantine_key(hour))
         self.store.write(ledger_key(hour), entry.to_json())
         return entry
+
+    def _drop_older_layout(self, hour: SourceHour) -> None:
+        """Remove what a Vigil that knew one format only made of an object."""
+        name = hour.file_id.replace("/", "-")
+        try:
+            old = json.loads(self.store.read(f"ledger/{name}.json"))
+        except ObjectMissing:
+            return
+        for part in old["parts"]:
+            self.store.delete(part["path"])
+        self.store.delete(f"quarantine/{name}.jsonl")
+        self.store.delete(f"ledger/{name}.json")
 
     def _read(
         self, raw: Store, listed: Listed, entry: LedgerEntry, folder: Path

@@ -21,6 +21,10 @@ SANDBOX_MARKER = "sandbox.json"
 """An object of this name at a raw root says that everything there is simulated."""
 
 
+class OlderLayout(Exception):
+    """A manifest of a Vigil that knew one format only: the day is to be listed again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """The source objects that a day is built from, as the listing showed them."""
@@ -61,8 +65,10 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """The manifest that `to_json` wrote."""
+        """The manifest that `to_json` wrote. Raises `OlderLayout`."""
         kept = json.loads(text)
+        if any("." not in name for name, *_ in kept["objects"]):
+            raise OlderLayout
         objects = {
             SourceHour.of_name(name): Listed(key, size, etag)
             for name, key, size, etag in kept["objects"]

@@ -1,5 +1,6 @@
 -- Until 2025-07-27 the exchange's node wrote two other formats, and an hour may lie in two of
 -- them: an object is known by its hour and its source, `hyperliquid/node_fills` for one.
+UPDATE load_progress SET source = source || '/node_fills_by_block';
 ALTER TABLE load_progress
     DROP CONSTRAINT load_progress_pkey,
     ADD PRIMARY KEY (file_id, source),
@@ -13,16 +14,18 @@ COMMENT ON COLUMN load_progress.first_ms IS 'ms since the epoch, UTC: time of th
 COMMENT ON COLUMN load_progress.last_ms IS 'ms since the epoch, UTC: time of the last block';
 
 ALTER TABLE day_parts
-    ADD COLUMN source text NOT NULL DEFAULT 'hyperliquid/node_fills_by_block',
-    DROP CONSTRAINT day_parts_pkey,
-    ADD PRIMARY KEY (day, file_id, source);
-ALTER TABLE day_parts ALTER COLUMN source DROP DEFAULT;
+    ADD COLUMN source text,
+    DROP CONSTRAINT day_parts_pkey;
+UPDATE day_parts AS p SET source = l.source FROM load_progress AS l WHERE l.file_id = p.file_id;
+ALTER TABLE day_parts ADD PRIMARY KEY (day, file_id, source);
 
 ALTER TABLE quarantined_lines
-    ADD COLUMN source text NOT NULL DEFAULT 'hyperliquid/node_fills_by_block',
-    DROP CONSTRAINT quarantined_lines_pkey,
-    ADD PRIMARY KEY (file_id, source, line_number);
-ALTER TABLE quarantined_lines ALTER COLUMN source DROP DEFAULT;
+    ADD COLUMN source text,
+    DROP CONSTRAINT quarantined_lines_pkey;
+UPDATE quarantined_lines AS q SET source = l.source
+FROM load_progress AS l
+WHERE l.file_id = q.file_id;
+ALTER TABLE quarantined_lines ADD PRIMARY KEY (file_id, source, line_number);
 
 -- A day is final once every object is there that can hold its rows.
 ALTER TABLE day_state

@@ -456,3 +456,34 @@ def test_marker_at_the_root_makes_the_source_a_sandbox(bench: Bench) -> None:
     assert bench.manifest().source == "sandbox"
     assert bench.manifest().version != before
     assert bench.take_in().source == "sandbox"
+
+
+# --- what an older Vigil left --------------------------------------------------------------
+
+
+def test_lake_of_the_layout_before_is_taken_over(bench: Bench, tmp_path: Path) -> None:
+    """One format, one flat ledger, names without a format."""
+    bench.take(EARLY_BLOCK, LATE_BLOCK, b"{")
+    bench.lake.write_manifest(bench.manifest())
+    expected = bench.files()
+    old = Bench(tmp_path / "old")
+    old.put_lines(EARLY_BLOCK, LATE_BLOCK, b"{")
+    entry = json.loads((bench.lake_folder / f"ledger/20251027/{NAME}.json").read_text())
+    for part in entry["parts"]:
+        part["path"] = part["path"].replace(".node_fills_by_block", "")
+        old.lake.store.write(part["path"], b"what it wrote")
+    old.lake.store.write("quarantine/20251027-17.jsonl", b"{}")
+    old.lake.store.write("ledger/20251027-17.json", json.dumps(entry).encode())
+    listing = {"day": str(DAY), "source": "hyperliquid", "objects": [["20251027/17", KEY, 1, ""]]}
+    old.lake.store.write(f"manifests/{DAY}.json", json.dumps(listing).encode())
+
+    with pytest.raises(LakeIncomplete, match="materialize raw_fills"):
+        old.lake.manifest(DAY)
+    with pytest.raises(LakeIncomplete, match="materialize fills_parquet"):
+        old.lake.day(DAY)
+
+    manifest = old.manifest()
+    old.lake.write_manifest(manifest)
+    old.lake.take_in_stale(old.raw, manifest, lambda _: None)
+    assert old.files().keys() == expected.keys()
+    assert old.lake.day(DAY).rows == 1

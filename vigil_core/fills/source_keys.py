@@ -75,14 +75,16 @@ class SourceHour:
 
     @classmethod
     def of_name(cls, name: str) -> Self:
-        """The inverse of `name`.
+        """The inverse of `name`; without a generation, as older lakes have it, the newest.
 
         >>> SourceHour.of_name("20250727-08.node_fills").file_id
         '20250727/08'
         """
         hour, _, generation = name.partition(".")
         day, _, number = hour.partition("-")
-        return cls(date.fromisoformat(day), int(number), Generation(generation))
+        return cls(
+            date.fromisoformat(day), int(number), Generation(generation or Generation.BLOCKS.value)
+        )
 
     def later(self, hours: int) -> "SourceHour":
         """The object of the same generation so many hours later, or earlier."""
