@@ -73,6 +73,10 @@ db-shell *ARGS:
 db-reset *ARGS:
     @python -m vigil_cli db-reset "$@"
 
+# A report over all that is loaded, with charts
+analyze:
+    @python -m vigil_cli analyze
+
 # The measured comparisons: bench [ingest|stages]
 bench *ARGS:
     @python -m bench "$@"

@@ -42,6 +42,8 @@ ALLOWED = {
         "dagster",
         "rich",
         "psycopg",
+        "polars",
+        "matplotlib",
     },
 }
 """What a package may import beside itself and the standard library."""

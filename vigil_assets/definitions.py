@@ -12,6 +12,7 @@ from vigil_assets.checks import (
 from vigil_assets.fills.fills_parquet import fills_parquet
 from vigil_assets.fills.loaded_fills import fills
 from vigil_assets.fills.raw_fills import raw_fills
+from vigil_assets.profiles.smart_money_positions import smart_money_positions
 from vigil_assets.profiles.trader_profiles import trader_profiles
 from vigil_assets.resources import (
     ArtemisFillsResource,
@@ -23,7 +24,15 @@ from vigil_assets.resources import (
 from vigil_assets.snapshots.asset_ctxs import asset_ctxs, minutes_complete
 from vigil_resources.settings import Settings
 
-ASSETS = [raw_fills, fills_parquet, fills, *AGGREGATES, trader_profiles, asset_ctxs]
+ASSETS = [
+    raw_fills,
+    fills_parquet,
+    fills,
+    *AGGREGATES,
+    smart_money_positions,
+    trader_profiles,
+    asset_ctxs,
+]
 
 
 @dg.definitions

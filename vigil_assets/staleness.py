@@ -17,6 +17,7 @@ from vigil_resources.statements import models
 from vigil_resources.warehouse import Warehouse
 
 PROFILES = "trader_profiles"
+POSITIONS = "smart_money_positions"
 
 
 class Staleness:
@@ -35,18 +36,21 @@ class Staleness:
         self._raw, self._lake, self._warehouse = raw, lake, warehouse
         self._current = {name: warehouse.current_days(name) for name in models()}
         self._profiles_are_current = warehouse.profiles_are_current()
-        names = ["raw_fills", "fills_parquet", "fills", *models(), PROFILES]
+        names = ["raw_fills", "fills_parquet", "fills", *models(), POSITIONS, PROFILES]
         self._seen = {
             name: instance.get_materialized_partitions(dg.AssetKey(name)) for name in names
         }
 
     def of_day(self, day: date) -> frozenset[str]:
-        """The assets that this day needs, profiles aside; each implies those behind it."""
+        """The assets that this day needs; each implies those behind it.
+
+        Aside from those that depend on other days as well: profiles and positions.
+        """
         missing = self._missing(day)
         unseen = {
             name
             for name, days in self._seen.items()
-            if name != PROFILES and day.isoformat() not in days
+            if name not in {PROFILES, POSITIONS} and day.isoformat() not in days
         }
         return frozenset(missing | unseen)
 
@@ -54,6 +58,12 @@ class Staleness:
         """Whether the profiles are stale, or never saw one of these days."""
         seen = self._seen[PROFILES]
         return not self._profiles_are_current or any(str(day) not in seen for day in days)
+
+    def positions(self, days: Iterable[date]) -> list[date]:
+        """Which of these days need their positions built, in the order of time."""
+        stale = self._warehouse.stale_position_days()
+        seen = self._seen[POSITIONS]
+        return sorted(day for day in days if day in stale or str(day) not in seen)
 
     def _missing(self, day: date) -> set[str]:
         everything = {"raw_fills", "fills_parquet", "fills", *models()}

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from psycopg import Error as DatabaseError
 
 from vigil_cli import database, disk
+from vigil_cli.analyze import analyze
 from vigil_cli.backfill import backfill
 from vigil_cli.demo import demo
 from vigil_cli.ready import dagster_ready
@@ -62,6 +63,8 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             database.shell(settings, arguments.arguments)
         case "db-reset":
             database.reset(settings, arguments.yes_drop)
+        case "analyze":
+            print(analyze(settings))
         case "clean":
             disk.clean(settings, yes=arguments.yes)
         case "disk":
@@ -92,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     recipes.add_parser("db-query", help="SQL that may not write").add_argument("sql")
     recipes.add_parser("db-shell").add_argument("arguments", nargs="*")
     recipes.add_parser("db-reset").add_argument("--yes-drop", metavar="NAME")
+    recipes.add_parser("analyze", help="the report over all that is loaded")
     recipes.add_parser("clean").add_argument("--yes", action="store_true", help="do not ask")
     return parser
 

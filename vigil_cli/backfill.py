@@ -9,7 +9,7 @@ from datetime import date
 import dagster as dg
 
 from vigil_assets.definitions import ASSETS, defs
-from vigil_assets.staleness import PROFILES, Staleness, batches
+from vigil_assets.staleness import POSITIONS, PROFILES, Staleness, batches
 from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import FIRST_DAY, day_start_ms, days_between
 from vigil_core.errors import InvalidSetting, PartitionsFailed, StoreFailed
@@ -76,7 +76,7 @@ def backfill(
             if raw.source == "sandbox":
                 _say("this source is SIMULATED data (vigil_sandbox), not the exchange's")
         staleness = Staleness(instance, *clients)
-        daily = selected - {PROFILES, CONTEXTS}
+        daily = selected - {PROFILES, POSITIONS, CONTEXTS}
         needed = [(day, daily if force else staleness.of_day(day) & daily) for day in days]
         worked = [day for day, names in needed if names]
         progress = Progress(len(worked))
@@ -84,6 +84,10 @@ def backfill(
             failed += _run_batch(instance, batch, names)
             rows = sum(_rows(settings, day) for day in batch)
             progress.advance(batch, rows, f"{len(names)} assets")
+        if POSITIONS in selected:
+            position_days, position_failures = _positions(instance, settings, days, force=force)
+            worked = sorted({*worked, *position_days})
+            failed += position_failures
         # Where nothing was worked on, what was found stale or not before still holds.
         if PROFILES in selected and (force or worked or staleness.profiles(days)):
             started = time.monotonic()
@@ -97,6 +101,27 @@ def backfill(
         raise PartitionsFailed(failed)
     _say("nothing was missing or stale" if not worked else f"done: {len(worked)} days")
     return len(worked)
+
+
+def _positions(
+    instance: dg.DagsterInstance, settings: Settings, days: Sequence[date], *, force: bool
+) -> tuple[list[date], list[tuple[str, str]]]:
+    """Positions of smart money: the days worked on, and what failed.
+
+    After all else of all days: a day's rows depend on the aggregates of those before it.
+    """
+    clients = None, open_lake(settings), open_warehouse(settings)
+    loaded = clients[2].loaded_days()
+    days = [day for day in days if day in loaded]
+    needed = days if force else Staleness(instance, *clients).positions(days)
+    failed: list[tuple[str, str]] = []
+    name = frozenset({POSITIONS})
+    begun = time.monotonic()
+    for batch, names in batches([(day, name) for day in needed], BATCH_DAYS):
+        failed += _run_batch(instance, batch, names)
+    if needed:
+        _say(f"{POSITIONS}: {len(needed)} days, {time.monotonic() - begun:.1f} s")
+    return needed, failed
 
 
 def _contexts(

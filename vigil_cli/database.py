@@ -33,7 +33,7 @@ def migrate(settings: Settings) -> None:
 
 
 def refresh(settings: Settings) -> None:
-    """Build what is stale: aggregates of every loaded day, then profiles."""
+    """Build what is stale: aggregates of every loaded day, then positions and profiles."""
     with database_ready(settings):
         warehouse = open_warehouse(settings)
         built = 0
@@ -42,6 +42,10 @@ def refresh(settings: Settings) -> None:
                 rows = warehouse.build_day(relation, day)
                 print(f"{relation} {day}: {rows:,} rows", file=sys.stderr)
                 built += 1
+        for day in sorted(warehouse.stale_position_days()):
+            rows = warehouse.build_positions(day)
+            print(f"smart_money_positions {day}: {rows:,} rows", file=sys.stderr)
+            built += 1
         if not warehouse.profiles_are_current():
             print(
                 f"trader_profiles: {warehouse.publish_profiles():,} traders",

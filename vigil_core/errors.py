@@ -121,3 +121,10 @@ class NotRemoved(VigilError):
 
     def __init__(self, paths: Sequence[str]) -> None:
         super().__init__(f"{len(paths)} files could not be removed, the first is {paths[0]}")
+
+
+class NothingToAnalyze(VigilError):
+    """A report was asked for, and no day is loaded."""
+
+    def __init__(self) -> None:
+        super().__init__("no day is loaded: run `backfill START END`, or `demo`, first")

@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
+import polars as pl
 import psycopg
 import pyarrow as pa
 from psycopg import sql
@@ -33,6 +35,8 @@ FOREVER = 2**62
 
 SIDE_BY_SIDE = 2
 """Days worth loading at a time: each keeps one core of the server and half a one here busy."""
+
+_MOST_DIGITS = 38
 
 _JSON_COLUMNS = frozenset({"liquidation", "extra"})
 
@@ -76,7 +80,25 @@ class Warehouse:
         with self.connect(read_only=True) as connection:
             return connection.execute(query(statement), values).fetchall()
 
+    def table(self, statement: str, values: dict[str, Any] | None = None) -> pl.DataFrame:
+        """The same as a frame. NUMERICs are exact decimals where 38 digits hold the column.
+
+        Ratios, which have no end, become floats.
+        """
+        with self.connect(read_only=True) as connection:
+            cursor = connection.execute(query(statement), values)
+            names = [column.name for column in cursor.description or []]
+            rows = cursor.fetchall()
+        columns = zip(*rows, strict=True) if rows else [()] * len(names)
+        return pl.DataFrame(
+            [_series(name, list(column)) for name, column in zip(names, columns, strict=True)]
+        )
+
     # --- fills ---------------------------------------------------------------------------
+
+    def loaded_days(self) -> set[date]:
+        """The UTC days whose fills are in the warehouse."""
+        return {day_of(ms) for (ms,) in self.rows("fills/loaded_days")}
 
     def loaded_version(self, day: date) -> str | None:
         """The lake's version of a day that is loaded, or None."""
@@ -166,6 +188,35 @@ class Warehouse:
             )
         return inserted
 
+    # --- positions of smart money --------------------------------------------------------
+
+    def stale_position_days(self) -> set[date]:
+        """Loaded days whose positions are missing, or built from something else than is there."""
+        return {day_of(ms) for (ms,) in self.rows("positions/stale_days")}
+
+    def build_positions(self, day: date) -> int:
+        """Rebuild one UTC day of `smart_money_positions`; gives the number of rows.
+
+        It depends on all days before: a past day that changes makes later ones stale.
+
+        Raises:
+            NotLoaded: The day's fills are not in the warehouse.
+        """
+        at = {"day": day_start_ms(day)}
+        with self.connect() as connection, connection.transaction():
+            # One snapshot: what is committed meanwhile is neither in the rows nor in the text.
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [3, at["day"] // DAY_MS])
+            row = connection.execute(query("positions/inputs"), at).fetchone()
+            if row is None or row[0] is None:
+                raise NotLoaded("smart_money_positions", str(day))
+            connection.execute(query("positions/delete_day"), at)
+            build = at | {"rule_set": CLASSIFIED_BY}
+            count = connection.execute(query("positions/build_day"), build).rowcount
+            state = at | {"built_from": row[0], "row_count": count}
+            connection.execute(query("positions/save_state"), state)
+        return count
+
     # --- profiles ------------------------------------------------------------------------
 
     def profiles_are_current(self) -> bool:
@@ -190,6 +241,18 @@ class Warehouse:
             state = {"built_from": built_from, "row_count": count}
             connection.execute(query("profiles/save_state"), state)
         return count
+
+
+def _series(name: str, values: list[Any]) -> pl.Series:
+    decimals = [value for value in values if isinstance(value, Decimal)]
+    if not decimals:
+        return pl.Series(name, values, strict=False)
+    scale = max(0, *(-int(value.as_tuple().exponent) for value in decimals))
+    whole = max(value.adjusted() + 1 for value in decimals)
+    if whole + scale > _MOST_DIGITS:
+        floats = [None if value is None else float(value) for value in values]
+        return pl.Series(name, floats, dtype=pl.Float64())
+    return pl.Series(name, values, dtype=pl.Decimal(_MOST_DIGITS, scale))
 
 
 def _day_name(day: date) -> str:

@@ -44,3 +44,5 @@ ALTER TABLE trader_profiles
     ALTER COLUMN fees_paid DROP NOT NULL,
     ALTER COLUMN builder_fees_paid DROP NOT NULL,
     ALTER COLUMN net_pnl DROP NOT NULL;
+DROP INDEX trader_profiles_type;
+CREATE INDEX trader_profiles_type ON trader_profiles (trader_type, net_pnl DESC NULLS LAST, user_address);

@@ -3,7 +3,7 @@ CREATE VIEW top_traders_by_type AS
 SELECT
     types.trader_type,
     row_number() OVER (
-        PARTITION BY types.trader_type ORDER BY p.net_pnl DESC, p.user_address
+        PARTITION BY types.trader_type ORDER BY p.net_pnl DESC NULLS LAST, p.user_address
     ) AS rank,
     p.user_address,
     p.net_pnl,
@@ -22,6 +22,6 @@ CROSS JOIN LATERAL (
     SELECT q.*
     FROM trader_profiles AS q
     WHERE q.trader_type = types.trader_type
-    ORDER BY q.net_pnl DESC, q.user_address
+    ORDER BY q.net_pnl DESC NULLS LAST, q.user_address
     LIMIT 100
 ) AS p;

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import dagster as dg
 import lz4.frame
+import polars as pl
 import pytest
 
 from tests.conftest import Installation, installed
 from tests.end_to_end.comparison import assert_equal_everywhere
 from tests.reference.slow_reader import read_object
+from vigil_cli.analyze import TIERS, analyze
 from vigil_cli.backfill import backfill
 from vigil_cli.ready import dagster_ready
-from vigil_core.errors import PartitionsFailed
+from vigil_core.errors import NothingToAnalyze, PartitionsFailed
 from vigil_sandbox.world import TINY, write_world
 
 FIRST = TINY.first_day
@@ -186,3 +188,25 @@ def test_a_row_of_another_day_is_loaded_on_its_own_day(
         ("2025-09-02", 0),
         ("2025-09-03", 0),
     ]
+
+
+def test_the_report_shows_every_tier_and_brings_the_profiles(world: Installation) -> None:
+    page = analyze(world.settings)
+
+    text = page.read_text("utf-8")
+    for heading, sections in TIERS:
+        assert f"<h2>{heading}</h2>" in text
+        assert all(f"<h3>{section.heading}</h3>" in text for section in sections)
+    assert "SIMULATED: 2 of 2 days" in text
+    assert text.count("<img ") == 7
+    profiles = pl.read_parquet(page.parent / "trader_profiles.parquet")
+    rows = world.records("SELECT * FROM trader_profiles ORDER BY user_address")
+    assert profiles["user_address"].to_list() == [row["user_address"] for row in rows]
+    assert profiles["net_pnl"].to_list() == [row["net_pnl"] for row in rows]
+    (volume,) = world.records("SELECT sum(volume) AS usd FROM coin_daily")
+    assert volume["usd"] == world.warehouse.table("analysis/days")["volume_usd"].sum()
+
+
+def test_a_report_of_nothing_says_what_to_do(vigil: Installation) -> None:
+    with pytest.raises(NothingToAnalyze, match="backfill START END"):
+        analyze(vigil.settings)

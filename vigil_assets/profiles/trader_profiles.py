@@ -33,5 +33,6 @@ def _table(warehouse: Warehouse) -> str:
         "|---|--:|--:|--:|--:|",
     ]
     for name, traders, fills, volume, pnl in warehouse.rows("profiles/classes"):
-        lines.append(f"| {name} | {traders:,} | {fills:,} | {volume:,.0f} | {pnl:,.0f} |")
+        known = "unknown" if pnl is None else f"{pnl:,.0f}"
+        lines.append(f"| {name} | {traders:,} | {fills:,} | {volume:,.0f} | {known} |")
     return "\n".join(lines)

@@ -1,0 +1,1 @@
+SELECT * FROM trader_profiles ORDER BY user_address

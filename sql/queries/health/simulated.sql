@@ -1,0 +1,1 @@
+SELECT count(*) FILTER (WHERE is_simulated) FROM data_health

@@ -1,0 +1,2 @@
+-- Parameters: day.
+SELECT position_inputs(%(day)s)
