@@ -29,6 +29,10 @@ cloud-load *ARGS:
 local-load *ARGS:
     @python -m vigil_cli local-load "$@"
 
+# Some traders of DATABASE_URL as a lake: cloud-sample START END [--one-in N] [--to FOLDER]
+cloud-sample *ARGS:
+    @python -m vigil_cli cloud-sample "$@"
+
 # Start the embedded Postgres and leave it running
 db-local-up:
     @python -m vigil_cli db-local-up

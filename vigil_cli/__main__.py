@@ -4,10 +4,11 @@ import argparse
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from psycopg import Error as DatabaseError
 
-from vigil_cli import database, disk
+from vigil_cli import database, disk, sample
 from vigil_cli.analyze import analyze
 from vigil_cli.backfill import backfill
 from vigil_cli.demo import demo
@@ -46,6 +47,8 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             backfill(settings, arguments.start, arguments.end, select=select)
         case "cloud-load" | "local-load":
             backfill(here, arguments.start, arguments.end, select="fills")
+        case "cloud-sample":
+            sample.cloud_sample(settings, arguments)
         case "db-local-up":
             embedded_postgres(here).keep_running()
             print(embedded_postgres(here).url())
@@ -87,6 +90,11 @@ def _parser() -> argparse.ArgumentParser:
         if name == "backfill":
             days.add_argument("--select", help="assets, in Dagster's selection syntax")
             days.add_argument("--force", action="store_true", help="also what is up to date")
+    sampled = recipes.add_parser("cloud-sample", help="some traders of DATABASE_URL, as a lake")
+    sampled.add_argument("start", type=date.fromisoformat)
+    sampled.add_argument("end", type=_ended_day)
+    sampled.add_argument("--one-in", type=int, default=100, help="of so many traders one")
+    sampled.add_argument("--to", type=Path, help="the lake's folder; default VIGIL_DATA_DIR/sample")
     for name in ("migrate", "refresh", "stats"):
         recipes.add_parser(f"db-{name}")
         recipes.add_parser(f"db-local-{name}")

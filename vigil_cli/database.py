@@ -60,7 +60,7 @@ def stats(settings: Settings) -> None:
     with database_ready(settings):
         warehouse = open_warehouse(settings)
         health = warehouse.rows("health/days")
-        simulated = sum(row[1] == "sandbox" for row in health)
+        simulated = sum(row[1].startswith("sandbox") for row in health)
         if simulated:
             print(f"SIMULATED: {simulated} of {len(health)} days come from vigil_sandbox")
         headers = [

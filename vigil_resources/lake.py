@@ -205,6 +205,28 @@ class Lake:
         self.store.write(ledger_key(hour), entry.to_json())
         return entry
 
+    def put_part(self, hour: SourceHour, source: str, day: date, path: Path | None) -> LedgerEntry:
+        """Put finished rows of a day under an object's name; the file is gone then.
+
+        Without a file the object is one without rows. Its etag is what its rows are.
+        """
+        before = self.entry(hour)
+        parts = [_part(day, hour, path)] if path is not None else []
+        size = path.stat().st_size if path is not None else 0
+        etag = parts[0].sha256 if parts else "empty"
+        entry = LedgerEntry(
+            name=hour.name, source=source, key=f"sample/{hour.name}", size=size, etag=etag
+        )
+        entry.parts, entry.rows = parts, sum(part.rows for part in parts)
+        self.store.write(ledger_key(hour), unfinished(before, entry).to_json())
+        if path is not None:
+            self.store.take_file(parts[0].path, path)
+        if before is not None:
+            for old in {p.path for p in before.parts} - {p.path for p in entry.parts}:
+                self.store.delete(old)
+        self.store.write(ledger_key(hour), entry.to_json())
+        return entry
+
     def _drop_older_layout(self, hour: SourceHour) -> None:
         """Remove what a Vigil that knew one format only made of an object."""
         name = hour.file_id.replace("/", "-")

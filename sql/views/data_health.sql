@@ -3,7 +3,7 @@ CREATE VIEW data_health AS
 SELECT
     to_char(to_timestamp(s.day / 1000.0) AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
     s.source,
-    s.source = 'sandbox'                        AS is_simulated,
+    s.source LIKE 'sandbox%'                    AS is_simulated,
     24                                          AS hours_expected,
     24 - cardinality(s.missing_hours)           AS hours_present,
     s.missing_hours,
