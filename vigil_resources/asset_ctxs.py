@@ -8,7 +8,6 @@ The ledger entry is written twice, as in `lake.py`: before the files, as unfinis
 which is the commit. The same object gives the same bytes.
 """
 
-import base64
 import hashlib
 import json
 import re
@@ -29,12 +28,12 @@ from vigil_core.snapshots.asset_ctxs import (
     SCHEMA,
     DecodedDay,
     HeaderUnreadable,
-    Rejection,
     decode_day,
     minutes_present,
     missing_minutes,
 )
 from vigil_resources.lz4_lines import BrokenFrame, line_batches
+from vigil_resources.quarantine import quarantine_line
 from vigil_resources.raw_fills import SANDBOX_MARKER
 from vigil_resources.scratch import scratch_folder
 from vigil_resources.store import Listed, Store, read_chunks
@@ -174,7 +173,7 @@ class AssetCtxs:
             self.lake.write(_ledger_key(day), unfinished.to_json())
             self.lake.write(parquet_key(day), parquet)
         if decoded.rejected:
-            lines = [_rejection_line(entry, rejection) for rejection in decoded.rejected]
+            lines = [quarantine_line(rejection, key=entry.key) for rejection in decoded.rejected]
             self.lake.write(_quarantine_key(day), b"".join(lines))
         else:
             self.lake.delete(_quarantine_key(day))
@@ -265,20 +264,6 @@ def _write_parquet(rows: pl.DataFrame, path: Path) -> None:
         write_statistics=True,
         sorting_columns=[pq.SortingColumn(0), pq.SortingColumn(1)],
     )
-
-
-def _rejection_line(entry: Entry, rejection: Rejection) -> bytes:
-    text = rejection.raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    record: dict[str, Any] = {
-        "key": entry.key,
-        "line_number": rejection.line_number,
-        "byte_offset": rejection.byte_offset,
-        "reason": rejection.reason,
-        "raw": text,
-    }
-    if text.encode() != rejection.raw:
-        record["raw_base64"] = base64.b64encode(rejection.raw).decode()
-    return (json.dumps(record) + "\n").encode()
 
 
 def _ledger_key(day: date) -> str:

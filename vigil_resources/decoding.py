@@ -1,7 +1,5 @@
 """One source object on disk → one Parquet file per UTC day of its fills, and its counts."""
 
-import base64
-import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import fields
@@ -17,12 +15,12 @@ import pyarrow.parquet as pq
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_of
 from vigil_core.errors import UnreadableObject
 from vigil_core.fills.arrow import CODED_COLUMNS, CODED_SCHEMA, joined, plain
-from vigil_core.fills.node_format import Rejection
 from vigil_core.fills.reading import GROUP_ROWS, FillReader, Found
 from vigil_core.fills.schema import KEY, LAKE_SCHEMA
 from vigil_core.fills.source_keys import Generation
 from vigil_resources.ledger import LedgerEntry
 from vigil_resources.lz4_lines import BrokenFrame, decompressed
+from vigil_resources.quarantine import quarantine_line
 from vigil_resources.store import read_chunks
 
 _LEG_OF_A_TRADE = ("time", "user_address", "coin", "oid", "side", "px", "sz")
@@ -62,13 +60,14 @@ def decode(
     """
     generation = entry.hour.generation
     found = Found()
+    place = {"file_id": entry.hour.file_id, "key": entry.key}
     quarantine = folder / "quarantine.jsonl"
     with quarantine.open("wb") as rejected, PartFiles(folder) as parts:
         tables = reader.read(
             decompressed(read_chunks(local)),
             generation.line_format,
             found,
-            lambda rejection: rejected.write(_rejection_line(entry, rejection)),
+            lambda one: rejected.write(quarantine_line(one, **place)),
         )
         try:
             for table in tables:
@@ -233,18 +232,3 @@ def not_in_newer(fills: pl.DataFrame, newer: pl.DataFrame, generation: Generatio
             .drop("nth")
         )
     return fills.join(newer.select(KEY), on=KEY, how="anti", maintain_order="left")
-
-
-def _rejection_line(entry: LedgerEntry, rejection: Rejection) -> bytes:
-    text = rejection.raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    record: dict[str, Any] = {
-        "file_id": entry.hour.file_id,
-        "key": entry.key,
-        "line_number": rejection.line_number,
-        "byte_offset": rejection.byte_offset,
-        "reason": rejection.reason,
-        "raw": text,
-    }
-    if text.encode() != rejection.raw:
-        record["raw_base64"] = base64.b64encode(rejection.raw).decode()
-    return (json.dumps(record) + "\n").encode()

@@ -21,9 +21,9 @@ from tests.reference.slow_older_generations import (
     read_trade_line,
 )
 from vigil_core.fills.arrow import plain
-from vigil_core.fills.node_format import Rejection
 from vigil_core.fills.reading import FillReader, Found, LineFormat
 from vigil_core.fills.schema import LAKE_SCHEMA
+from vigil_core.rejections import Rejection
 
 RECORDED_TRADES = "data/real/node_trades/20250624_02_trades_00-16.jsonl"
 FORMATS = [

@@ -27,9 +27,10 @@ from tests.reference.shared_files import shared_file
 from vigil_core.calendar import iso_ns
 from vigil_core.fills import node_format
 from vigil_core.fills.arrow import CODED_SCHEMA, plain
-from vigil_core.fills.node_format import Rejection, check_block
+from vigil_core.fills.node_format import check_block
 from vigil_core.fills.reading import Break, FillReader, Found, LineFormat
 from vigil_core.fills.schema import LAKE_SCHEMA
+from vigil_core.rejections import Rejection
 
 HOSTILE = hostile_lines()
 NAMES = [name for name, _, _ in HOSTILE]

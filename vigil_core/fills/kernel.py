@@ -361,16 +361,23 @@ def _span(at, end, row, has, column, ends, room):
 
 
 @_inlined
-def _integer(at):
-    """(value, place behind it) of an unsigned integer of at most 18 digits; value -1."""
-    first = at
-    value = np.int64(0)
+def _digits(at):
+    """(number, place behind them) of the digits at `at`, none as 0. Beyond 18 it is wrong."""
+    number = np.int64(0)
     while True:
         digit = load8(at) - _ZERO
         if digit < 0 or digit > 9:
             break
-        value = value * 10 + digit
+        number = number * 10 + digit
         at += 1
+    return number, at
+
+
+@_inlined
+def _integer(at):
+    """(value, place behind it) of an unsigned integer of at most 18 digits; value -1."""
+    first = at
+    value, at = _digits(at)
     length = at - first
     if length == 0 or length > 18 or (length > 1 and load8(first) == _ZERO):
         return np.int64(-1), at
@@ -398,25 +405,13 @@ def _decimal(at, column, row, may_be_negative):
             return np.int64(-1)
         at += 1
     first = at
-    whole = np.int64(0)
-    while True:
-        digit = load8(at) - _ZERO
-        if digit < 0 or digit > 9:
-            break
-        whole = whole * 10 + digit
-        at += 1
+    whole, at = _digits(at)
     if at == first or at - first > 18:
         return np.int64(-1)
     part = np.int64(0)
     if load8(at) == _POINT:
-        at += 1
-        first = at
-        while True:
-            digit = load8(at) - _ZERO
-            if digit < 0 or digit > 9:
-                break
-            part = part * 10 + digit
-            at += 1
+        first = at + 1
+        part, at = _digits(first)
         decimals = at - first
         if decimals == 0 or decimals > MONEY_SCALE:
             return np.int64(-1)
@@ -487,14 +482,8 @@ def _iso_ns(at):
     at += 19
     fraction = np.int64(0)
     if load8(at) == _POINT:
-        at += 1
-        first = at
-        while True:
-            digit = load8(at) - _ZERO
-            if digit < 0 or digit > 9:
-                break
-            fraction = fraction * 10 + digit
-            at += 1
+        first = at + 1
+        fraction, at = _digits(first)
         digits = at - first
         if digits == 0 or digits > 9:
             return bad

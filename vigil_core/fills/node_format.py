@@ -22,6 +22,7 @@ import polars as pl
 
 from vigil_core.calendar import EARLIEST_MS, LATEST_MS, iso_ns
 from vigil_core.fills.schema import LAKE_SCHEMA, MONEY
+from vigil_core.rejections import Rejection
 
 BLOCK_KEYS = frozenset({"local_time", "block_time", "block_number", "events"})
 OBLIGATORY = [
@@ -61,19 +62,6 @@ _address = re.compile(_ADDRESS)
 _unstorable = re.compile("[\0\ud800-\udfff]")
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """A line that is none of its format."""
-
-    line_number: int
-    """Counted from 1 within the object."""
-    byte_offset: int
-    """Where the line begins in the decompressed object."""
-    reason: str
-    raw: bytes
-    """The line as it came, without its line feed."""
 
 
 class LineRejected(Exception):

@@ -19,13 +19,13 @@ from vigil_core.fills.arrow import frame_table, group_table, joined, plain
 from vigil_core.fills.machine_words import PADDING
 from vigil_core.fills.node_format import (
     LineCheck,
-    Rejection,
     check_block,
     check_event,
     check_trade,
     decode_lines,
 )
 from vigil_core.fills.row_group import COUNTS, RowGroup
+from vigil_core.rejections import Rejection
 
 GROUP_ROWS = 65_536
 """Rows of a row group: small enough that a trader who was away is skipped with it."""

@@ -20,6 +20,7 @@ import polars as pl
 from vigil_core.calendar import day_start_ms
 from vigil_core.errors import VigilError
 from vigil_core.fills.schema import MONEY
+from vigil_core.rejections import Rejection
 
 FIRST_DAY = date(2023, 5, 20)
 """First UTC day of the exchange's `asset_ctxs` files."""
@@ -97,19 +98,6 @@ class HeaderUnreadable(VigilError):
 
 class LineRejected(Exception):
     """Why a line is no row; the text names the column and what was found."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A line that is no row."""
-
-    line_number: int
-    """Counted from 1, which is the header."""
-    byte_offset: int
-    """Where the line begins in the decompressed object."""
-    reason: str
-    raw: bytes
-    """The line as it came, without its line feed."""
 
 
 @dataclass(slots=True, kw_only=True)
