@@ -1,115 +1,280 @@
 """A day of made-up fills in hourly objects, with the shape and the sizes of the recorded ones.
 
-Measured on the recorded hour of 2025-10-27: 7.2 fills a block, 30 % of blocks without any, 55 % of
-fills with a cloid, 7.6 % through a builder, 7 % of a TWAP (14 % with the zero hash), about
-420 bytes a fill. Wallets and coins are drawn Zipf-like. Only speed is measured on it: positions do
-not add up.
+Measured on the recorded hour of 2025-10-27: 7.2 fills a block, 30 % of blocks without any, 1.5
+trades to a taker's order, 55 % of fills with a cloid, more than half of these counters rather than
+random; 7.6 % through a builder, 7 % of a TWAP (14 % with the zero hash), 8 % spot, 2 % of start
+positions with a float's noise, 418 bytes a fill. Liquidations are made more frequent than there,
+1 %. Wallets and coins are drawn Zipf-like. Only speed is measured on it: positions do not add up.
 """
 
-import random
-from datetime import UTC, date, datetime, timedelta
-from itertools import accumulate
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from vigil_sandbox.node_writer import ZERO_HASH, compressed
 
 DAY = date(2025, 11, 1)
 WALLETS = 50_000
 COINS = 150
+VERSION = 2
+"""Changes with what is written, so that a folder of an older day is not taken for this one."""
+
 _BLOCKS_WITHOUT_FILLS = 0.30
+_TRADES_OF_ORDER = 1.53
+_SPAN_NS = 3_596_000_000_000
+"""Blocks end some seconds before the hour does: none falls into the next one on the node's clock,
+which trails."""
+
+Numbers = np.ndarray[Any, np.dtype[Any]]
 
 
 def write_hours(root: Path, fills: int, *, hours: int = 24, day: date = DAY, seed: int = 1) -> int:
     """Write so many fills, or a few more, as hourly objects of one day; gives their count."""
-    chance = random.Random(seed)
-    market = _Market(chance)
+    market = _Market(seed)
     folder = root / "node_fills_by_block" / "hourly" / f"{day:%Y%m%d}"
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for hour in range(hours):
         start = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
-        lines, written = market.hour(start, fills // hours)
+        lines, written = market.hour(start, -(-fills // hours))
         (folder / f"{hour}.lz4").write_bytes(compressed("".join(lines).encode()))
         count += written
     return count
 
 
 class _Market:
-    def __init__(self, chance: random.Random) -> None:
-        self._chance = chance
-        self._wallets = [f"0x{chance.getrandbits(160):040x}" for _ in range(WALLETS)]
-        self._wallet_weights = list(accumulate(1 / (n + 10) for n in range(WALLETS)))
-        coins = [f"C{n}" if n % 5 else f"@{n}" for n in range(COINS)]
-        self._coins = [(name, 10 ** chance.uniform(-4, 5), chance.randint(0, 4)) for name in coins]
-        self._coin_weights = list(accumulate(1 / (n + 1) for n in range(COINS)))
-        self._builders = [f"0x{chance.getrandbits(160):040x}" for _ in range(40)]
+    """Who trades what at which price. The same seed gives the same hours."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = chance = np.random.default_rng(seed)
+        self._wallets = np.array(_hex_texts(chance, WALLETS, 20))
+        self._builders = _hex_texts(chance, 40, 20)
+        self._wallet_shares = _zipf(WALLETS, 2)
+        self._coin_shares = _zipf(COINS, 3)
+        self._is_spot = np.arange(COINS) % 12 == 7
+        self._coins = [f"@{n}" if self._is_spot[n] else _coin_name(n) for n in range(COINS)]
+        self._prices = 10 ** chance.uniform(-2, 4.9, COINS)
+        self._size_decimals = np.clip(np.log10(self._prices) + 1, 0, 5).astype(int)
         self._block, self._oid = 777_000_000, 214_000_000_000
 
     def hour(self, start: datetime, fills: int) -> tuple[list[str], int]:
-        chance = self._chance
-        sizes: list[int] = []
-        written = 0
-        while written < fills:
-            empty = chance.random() < _BLOCKS_WITHOUT_FILLS
-            trades = 0 if empty else min(1 + int(chance.expovariate(0.24)), 80)
-            sizes.append(trades)
-            written += 2 * trades
-        step = timedelta(hours=1) / (len(sizes) + 1)
-        lines = []
-        for place, trades in enumerate(sizes):
-            when = start + step * place
-            ns = f"{chance.randrange(1_000):03}"
-            block_time = when.strftime("%Y-%m-%dT%H:%M:%S.%f") + ns
-            late = when + timedelta(milliseconds=chance.randint(150, 900))
-            local_time = late.strftime("%Y-%m-%dT%H:%M:%S.%f") + ns
-            ms = int(when.timestamp() * 1_000)
-            self._block += 1
-            events = ",".join(event for _ in range(trades) for event in self._trade(ms))
-            lines.append(
-                f'{{"local_time":"{local_time}","block_time":"{block_time}",'
-                f'"block_number":{self._block},"events":[{events}]}}\n'
-            )
-        return lines, written
+        """The lines of one object that begins at `start`, and how many fills they hold."""
+        of_block, of_order = self._trade_counts(fills)
+        order_block = np.repeat(np.arange(len(of_block)), of_block)
+        blocks, trades = len(of_block), int(of_order.sum())
+        gaps = self._chance.gamma(4, 1, blocks + 1)
+        begun = int(start.timestamp()) * 1_000_000_000
+        block_ns = begun + (gaps.cumsum() / gaps.sum() * _SPAN_NS).astype(np.int64)[:-1]
+        late_ns = self._chance.lognormal(np.log(3e8), 0.3, blocks).clip(1.4e8, 1.6e9)
+        local_ns = np.maximum.accumulate(block_ns + late_ns.astype(np.int64))
+        trade_order = np.repeat(np.arange(len(of_order)), of_order)
+        events = self._events(trade_order, order_block, block_ns // 1_000_000)
+        ends = (2 * np.bincount(order_block[trade_order], minlength=blocks)).cumsum().tolist()
+        numbers = range(self._block + 1, self._block + 1 + blocks)
+        columns = zip(_iso(local_ns), _iso(block_ns), numbers, [0, *ends[:-1]], ends, strict=True)
+        lines = [
+            f'{{"local_time":"{local}","block_time":"{block}","block_number":{number},'
+            f'"events":[{",".join(events[begin:end])}]}}\n'
+            for local, block, number, begin, end in columns
+        ]
+        self._block += blocks
+        return lines, 2 * trades
 
-    def _trade(self, ms: int) -> tuple[str, str]:
+    def _trade_counts(self, fills: int) -> tuple[Numbers, Numbers]:
+        """Orders of each block, and trades of each order, until there are enough."""
         chance = self._chance
-        coin, price, digits = chance.choices(self._coins, cum_weights=self._coin_weights)[0]
-        traders = chance.choices(self._wallets, cum_weights=self._wallet_weights, k=2)
-        px = f"{price * chance.uniform(0.99, 1.01):.5g}"
-        px = f"{float(px):.7f}".rstrip("0")
-        px = px + "0" if px.endswith(".") else px
-        sz = f"{chance.uniform(1, 1_000) / max(price, 1):.{digits}f}"
-        sz = sz if float(sz) else "1.0"
-        is_twap = chance.random() < 0.14
-        digest = ZERO_HASH if is_twap else f"0x{chance.getrandbits(256):064x}"
-        tid = chance.getrandbits(50)
-        liquidation = ""
-        if chance.random() < 0.005:
-            liquidation = (
-                f',"liquidation":{{"liquidatedUser":"{traders[0]}","markPx":"{px}",'
-                '"method":"market"}'
+        blocks = fills // 4 + 64
+        of_block = np.ceil(chance.lognormal(np.log(1.95), 0.95, blocks)).clip(1, 80).astype(int)
+        of_block[chance.random(blocks) < _BLOCKS_WITHOUT_FILLS] = 0
+        of_order = chance.geometric(1 / _TRADES_OF_ORDER, of_block.sum())
+        after_block = np.append(0, of_order.cumsum())[of_block.cumsum()]
+        enough = int(np.searchsorted(2 * after_block, fills)) + 1
+        return of_block[:enough], of_order[: of_block[:enough].sum()]
+
+    def _events(self, order: Numbers, order_block: Numbers, block_ms: Numbers) -> list[str]:
+        """Both legs of each trade: the buyer's, then the seller's."""
+        chance = self._chance
+        orders, trades = len(order_block), len(order)
+        coin = chance.choice(COINS, orders, p=self._coin_shares)
+        taker_buys = chance.random(orders) < 0.5
+        px = _five_figures(self._prices[coin] * chance.uniform(0.99, 1.01, orders))
+        is_twap = chance.random(orders) < 0.14
+        digests = self._hashes(order_block, is_twap)
+        taker_oid = self._oid + chance.integers(1, 12, orders).cumsum()
+        self._oid = int(taker_oid[-1]) if orders else self._oid
+        taker = chance.choice(WALLETS, orders, p=self._wallet_shares)
+        victim = chance.random(orders) < 0.01
+        method = np.where(chance.random(orders) < 0.95, "market", "backstop")
+        liquidations = [
+            f'"liquidation":{{"liquidatedUser":"{who}","markPx":"{_text(mark)}","method":"{how}"}},'
+            if is_victim
+            else ""
+            for is_victim, who, mark, how in zip(
+                victim.tolist(),
+                self._wallets[taker].tolist(),
+                px.tolist(),
+                method.tolist(),
+                strict=True,
             )
-        legs = []
-        taker = chance.random() < 0.5
-        for side, trader, crossed in (("B", traders[0], taker), ("A", traders[1], not taker)):
-            self._oid += chance.randint(1, 9)
-            start = chance.uniform(-5, 5) * 1_000 / max(price, 1)
-            closes = chance.random() < 0.5
-            pnl = f"{chance.uniform(-50, 50):.6f}" if closes else "0.0"
-            fee = f"{chance.uniform(-0.0005, 2):.6f}"
-            cloid = builder_fee = builder = ""
-            if chance.random() < 0.55:
-                cloid = f'"cloid":"0x{chance.getrandbits(128):032x}",'
-            if chance.random() < 0.076:
-                builder_fee = f'"builderFee":"{chance.uniform(0, 1):.6f}",'
-                builder = f'"builder":"{chance.choice(self._builders)}",'
-            twap = chance.randrange(10**6) if is_twap and crossed else "null"
-            word = "Close" if closes else "Open"
-            legs.append(
-                f'["{trader}",{{"coin":"{coin}","px":"{px}","sz":"{sz}","side":"{side}",'
-                f'"time":{ms},"startPosition":"{start:.{digits}f}","dir":"{word} Long",'
-                f'"closedPnl":"{pnl}","hash":"{digest}","oid":{self._oid},'
-                f'"crossed":{"true" if crossed else "false"},"fee":"{fee}",{builder_fee}'
-                f'"tid":{tid},{cloid}"feeToken":"USDC",{builder}"twapId":{twap}{liquidation}}}]'
-            )
-        return legs[0], legs[1]
+        ]
+        # From here on a row is a leg.
+        leg_trade = np.repeat(np.arange(trades), 2)
+        leg_order = order[leg_trade]
+        buys = np.tile([True, False], trades)
+        crossed = taker_buys[leg_order] == buys
+        maker = chance.choice(WALLETS, trades, p=self._wallet_shares)
+        maker_oid = taker_oid[order] - chance.integers(1_000, 4_000_000, trades)
+        worth = chance.lognormal(np.log(150), 1.8, trades)
+        sz = _rounded(worth / px[order], self._size_decimals[coin[order]])
+        direction, start, pnl = self._positions(coin[leg_order], buys, sz[leg_trade])
+        is_spot = self._is_spot[coin[leg_order]]
+        fee, fee_token = self._fees(crossed, (px[order] * sz)[leg_trade]), is_spot & buys
+        columns: list[Sequence[Any]] = [
+            self._wallets[np.where(crossed, taker[leg_order], maker[leg_trade])].tolist(),
+            np.array(self._coins)[coin[leg_order]].tolist(),
+            _twice([_text(value) for value in px[order].tolist()]),
+            _twice([_text(value) for value in sz.tolist()]),
+            ["B", "A"] * trades,
+            block_ms[order_block[leg_order]].tolist(),
+            start,
+            direction,
+            [_text(value) for value in pnl.tolist()],
+            [digests[n] for n in leg_order.tolist()],
+            np.where(crossed, taker_oid[leg_order], maker_oid[leg_trade]).tolist(),
+            np.where(crossed, "true", "false").tolist(),
+            [_text(value) for value in fee.tolist()],
+            *self._builder_texts(crossed, fee),
+            _twice(chance.integers(1, 2**50, trades).tolist()),
+            self._cloids(crossed),
+            [liquidations[n] for n in leg_order.tolist()],
+            np.where(fee_token, "HYPE", "USDC").tolist(),
+            self._twap_ids(is_twap[leg_order] & crossed),
+        ]
+        return [
+            f'["{user}",{{"coin":"{name}","px":"{price}","sz":"{size}","side":"{side}",'
+            f'"time":{ms},"startPosition":"{before}","dir":"{word}","closedPnl":"{gain}",'
+            f'"hash":"{digest}","oid":{oid},"crossed":{took},"fee":"{paid}",{builder_fee}'
+            f'"tid":{tid},{cloid}{liquidation}"feeToken":"{token}",{builder}"twapId":{twap}}}]'
+            for (
+                user, name, price, size, side, ms, before, word, gain, digest, oid, took, paid,
+                builder_fee, builder, tid, cloid, liquidation, token, twap,
+            ) in zip(*columns, strict=True)
+        ]  # fmt: skip
+
+    def _hashes(self, order_block: Numbers, is_twap: Numbers) -> list[str]:
+        """Of transactions; the middle of each is its block's number."""
+        texts = _hex_texts(self._chance, len(order_block), 27)
+        return [
+            ZERO_HASH if zero else f"{text[:22]}04{self._block + 1 + block:08x}{text[22:]}"
+            for text, block, zero in zip(texts, order_block.tolist(), is_twap.tolist(), strict=True)
+        ]
+
+    def _positions(
+        self, coin: Numbers, buys: Numbers, sz: Numbers
+    ) -> tuple[list[str], list[str], Numbers]:
+        """`dir`, `startPosition` as text, and `closedPnl` of each leg."""
+        chance = self._chance
+        kind = chance.choice(3, len(coin), p=[0.51, 0.47, 0.02])
+        sold = ["Open Short", "Close Long", "Long > Short"]
+        bought = ["Open Long", "Close Short", "Short > Long"]
+        names = np.array([sold, bought])
+        spot = self._is_spot[coin]
+        word = np.where(spot, np.where(buys, "Buy", "Sell"), names[buys.astype(int), kind])
+        start = sz * chance.lognormal(3, 2.2, len(coin))
+        start = _rounded(start, self._size_decimals[coin])
+        start = np.where(spot | (buys == (kind == 0)), start, -start)
+        start[(kind == 0) & (chance.random(len(coin)) < 0.07)] = 0.0
+        noise = chance.random(len(coin)) < 0.02
+        texts = [
+            f"{value:.9f}1" if noisy else _text(value)
+            for value, noisy in zip(start.tolist(), noise.tolist(), strict=True)
+        ]
+        gain = chance.normal(0, 1, len(coin)) * chance.lognormal(0, 1.8, len(coin))
+        gain = np.where(kind == 0, 0.0, gain.round(6))
+        return word.tolist(), texts, gain + 0.0
+
+    def _fees(self, crossed: Numbers, worth: Numbers) -> Numbers:
+        chance = self._chance
+        rate = np.where(crossed, 0.00035, np.where(chance.random(len(worth)) < 0.5, -2e-5, 8e-5))
+        free = chance.random(len(worth)) < 0.11
+        return np.where(free, 0.0, (worth * rate).round(6)) + 0.0
+
+    def _builder_texts(self, crossed: Numbers, fee: Numbers) -> tuple[list[str], list[str]]:
+        chance = self._chance
+        used = (crossed & (chance.random(len(fee)) < 0.152)).tolist()
+        parts = (abs(fee) * 0.4 + 1e-6).round(6).tolist()
+        which = chance.integers(0, len(self._builders), len(fee)).tolist()
+        fees = [
+            f'"builderFee":"{_text(part)}",' if use else ""
+            for use, part in zip(used, parts, strict=True)
+        ]
+        names = [
+            f'"builder":"{self._builders[n]}",' if use else ""
+            for use, n in zip(used, which, strict=True)
+        ]
+        return fees, names
+
+    def _cloids(self, crossed: Numbers) -> list[str]:
+        chance = self._chance
+        has = chance.random(len(crossed)) < np.where(crossed, 0.415, 0.682)
+        counts = (chance.random(len(crossed)) < 0.565).tolist()
+        texts = _hex_texts(chance, len(crossed), 16)
+        values = [
+            f"0x{'0' * 24}{text[-8:]}" if short else text
+            for short, text in zip(counts, texts, strict=True)
+        ]
+        return [
+            f'"cloid":"{value}",' if there else ""
+            for there, value in zip(has.tolist(), values, strict=True)
+        ]
+
+    def _twap_ids(self, has: Numbers) -> list[str]:
+        numbers = self._chance.integers(1_306_000, 1_307_000, len(has)).tolist()
+        return [str(n) if there else "null" for there, n in zip(has.tolist(), numbers, strict=True)]
+
+
+def _zipf(count: int, offset: int) -> Numbers:
+    shares = 1 / (np.arange(count) + offset)
+    total: Numbers = shares / shares.sum()
+    return total
+
+
+def _coin_name(number: int) -> str:
+    letters = chr(65 + number % 26) + chr(65 + number // 26)
+    return letters + "XQZT"[: 1 + number % 4]
+
+
+def _hex_texts(chance: np.random.Generator, count: int, size: int) -> list[str]:
+    digits = chance.bytes(count * size).hex()
+    return ["0x" + digits[at : at + 2 * size] for at in range(0, len(digits), 2 * size)]
+
+
+def _five_figures(values: Numbers) -> Numbers:
+    """Prices as the exchange admits them: five significant figures, six decimals at most."""
+    decimals = np.minimum(4 - np.floor(np.log10(values)).astype(int), 6)
+    return _rounded(values, decimals)
+
+
+def _rounded(values: Numbers, decimals: Numbers) -> Numbers:
+    """To so many decimals each, never to nothing."""
+    scale = 10.0**decimals
+    rounded: Numbers = np.maximum(np.rint(values * scale), 1) / scale
+    return rounded
+
+
+def _text(value: float) -> str:
+    """As the node prints it: without an exponent, with one decimal at least."""
+    text = repr(value)
+    return text if "e" not in text else f"{value:.12f}".rstrip("0")
+
+
+def _twice(values: Sequence[Any]) -> list[Any]:
+    return [value for value in values for _ in range(2)]
+
+
+def _iso(ns: Numbers) -> list[str]:
+    texts: list[str] = np.datetime_as_string(ns.astype("datetime64[ns]"), unit="ns").tolist()
+    return texts

@@ -19,6 +19,7 @@ from vigil_cli.analyze import TIERS, analyze
 from vigil_cli.backfill import backfill
 from vigil_cli.ready import dagster_ready
 from vigil_core.errors import NothingToAnalyze, PartitionsFailed
+from vigil_resources.statements import SQL_ROOT, query
 from vigil_sandbox.world import TINY, write_world
 
 FIRST = TINY.first_day
@@ -210,3 +211,37 @@ def test_the_report_shows_every_tier_and_brings_the_profiles(world: Installation
 def test_a_report_of_nothing_says_what_to_do(vigil: Installation) -> None:
     with pytest.raises(NothingToAnalyze, match="backfill START END"):
         analyze(vigil.settings)
+
+
+READ_BY_RECIPES = [
+    *sorted(f"SELECT * FROM {path.stem}" for path in (SQL_ROOT / "views").glob("*.sql")),
+    *(query(f"analysis/{path.stem}") for path in (SQL_ROOT / "queries/analysis").glob("*.sql")),
+    "SELECT * FROM fills WHERE user_address = '0x51b0' ORDER BY time DESC LIMIT 100",
+    "SELECT * FROM smart_money_positions WHERE coin = 'BTC' AND hour >= 1756684800000",
+    "SELECT * FROM trader_profiles WHERE trader_type = 'HFT' ORDER BY net_pnl DESC NULLS LAST "
+    "LIMIT 10",
+]
+
+
+def scans_of_fills(vigil: Installation, statement: str) -> list[str]:
+    """With scans priced out of all proportion, what is left of them has no index to use."""
+    with vigil.warehouse.connect(read_only=True) as connection:
+        connection.execute("SET enable_seqscan = off")
+        plan = connection.execute(f"EXPLAIN (COSTS off) {statement}").fetchall()  # type: ignore[arg-type]
+    return [line for (line,) in plan if "Seq Scan on d2" in line or "Seq Scan on fills" in line]
+
+
+@pytest.mark.parametrize("statement", READ_BY_RECIPES)
+def test_no_reader_needs_a_scan_of_all_fills(world: Installation, statement: str) -> None:
+    assert scans_of_fills(world, statement) == []
+
+
+def test_a_scan_of_all_fills_would_be_noticed(world: Installation) -> None:
+    assert len(scans_of_fills(world, "SELECT count(*) FROM fills WHERE px = 7")) == TINY.day_count
+
+
+def test_the_best_of_a_class_are_read_from_the_index(world: Installation) -> None:
+    with world.warehouse.connect(read_only=True) as connection:
+        connection.execute("SET enable_seqscan = off")
+        plan = connection.execute("EXPLAIN SELECT * FROM top_traders_by_type").fetchall()
+    assert any("trader_profiles_type" in line for (line,) in plan)
