@@ -15,9 +15,8 @@ from vigil_core.calendar import days_between
 from vigil_resources.embedded_postgres import EmbeddedPostgres
 from vigil_resources.lake import Lake
 from vigil_resources.raw_fills import RawFills
-from vigil_resources.statements import models
 from vigil_resources.store import Store
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.warehouse import DERIVED, Warehouse
 from vigil_sandbox.world import DEMO, write_world
 
 
@@ -52,7 +51,7 @@ def main() -> None:
                 warehouse.load_day(lake, lake.day(day), source="bench", missing_hours=[])
             seconds = time.perf_counter() - started
             print(f"parquet -> fills{rows / seconds:12,.0f} fills/s, days of 24,000 fills")
-            for relation in models():
+            for relation in DERIVED:
                 _, seconds = timed(
                     lambda relation=relation: sum(warehouse.build_day(relation, d) for d in days)
                 )

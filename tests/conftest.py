@@ -1,12 +1,17 @@
 """A Vigil of its own for a test: data folder, embedded Postgres, Dagster instance."""
 
+import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from vigil_cli.ready import database_ready
 from vigil_resources.lake import Lake
@@ -21,6 +26,34 @@ CLEARED = (
     "AWS_ENDPOINT_URL",
     "VIGIL_PG_BIN",
 )
+
+
+RELATIONS = (
+    "fills",
+    "trader_daily",
+    "coin_daily",
+    "builder_daily",
+    "trader_coin_daily",
+    "round_trips",
+    "trader_profiles",
+    "load_progress",
+    "day_state",
+    "day_parts",
+    "quarantined_lines",
+)
+VIEWS = (
+    "smart_money_positions",
+    "block_breaks",
+    "aggregate_state",
+    "classification_conditions",
+    "top_traders_by_type",
+    "smart_money_watchlist",
+    "recent_liquidations",
+    "missing_hours",
+    "missing_blocks",
+    "data_health",
+)
+"""Further relations and views, for `contents`."""
 
 
 @dataclass(frozen=True)
@@ -46,39 +79,52 @@ class Installation:
 
     def digests(self) -> dict[str, str]:
         """One digest per relation, over every column of every row."""
-        relations = [
-            "fills",
-            "trader_daily",
-            "coin_daily",
-            "builder_daily",
-            "trader_coin_daily",
-            "trader_profiles",
-            "load_progress",
-            "day_state",
-            "day_parts",
-            "quarantined_lines",
-        ]
-        return {
-            name: self.records(
-                f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) AS digest FROM {name} AS t"
-            )[0]["digest"]
-            for name in relations
-        }
+        return {name: self._digest(name, "t::text") for name in RELATIONS}
+
+    def contents(self) -> dict[str, str]:
+        """The same without what says when, or how often, a file or a row was written."""
+        without = "(to_jsonb(t) - '{etag,loaded_at,updated_at,generation,revision}'::text[])::text"
+        return {name: self._digest(name, without) for name in [*RELATIONS, *VIEWS]}
+
+    def _digest(self, relation: str, row: str) -> str:
+        [found] = self.records(
+            f"SELECT md5(string_agg({row}, '|' ORDER BY {row})) AS digest FROM {relation} AS t"
+        )
+        return str(found["digest"])
 
 
 @contextmanager
 def installed(
-    folder: Path, node_data: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    node_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    database_url: str | None = None,
 ) -> Iterator[Installation]:
+    """On the embedded server, or in the database named."""
     for name in CLEARED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("VIGIL_DATA_DIR", str(folder / "data"))
     monkeypatch.setenv("VIGIL_NODE_DATA", str(node_data))
     monkeypatch.setenv("DAGSTER_HOME", str(folder / "dagster_home"))
+    if database_url is not None:
+        monkeypatch.setenv("DATABASE_URL", database_url)
     settings = Settings.from_environment()
-    server = embedded_postgres(settings)
-    with server.session(), database_ready(settings):
+    server = nullcontext() if database_url else embedded_postgres(settings).session()
+    with server, database_ready(settings):
         yield Installation(settings)
+
+
+@pytest.fixture
+def timescale_url() -> Iterator[str]:
+    """An empty database of a server with TimescaleDB's community features."""
+    server = os.environ.get("VIGIL_TEST_TIMESCALE_URL")
+    if not server:
+        pytest.skip("VIGIL_TEST_TIMESCALE_URL names no server with TimescaleDB")
+    name = f"vigil_test_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 @pytest.fixture

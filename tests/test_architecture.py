@@ -182,6 +182,8 @@ def test_sql_stands_in_sql_files() -> None:
 )
 def test_query_is_used(path: Path) -> None:
     name = path.relative_to(SQL / "queries").with_suffix("").as_posix()
+    # A backend's own form of a statement is asked for without the backend's name.
+    name = re.sub("^backends/(plain|timescale)/", "", name)
     written = [text for source in ALL_SOURCES for _, text in texts(tree_of(source))]
     assert any(name in text for text in written), f"no Python file names {name}"
 

@@ -12,6 +12,7 @@ from vigil_assets.checks import (
 from vigil_assets.fills.fills_parquet import fills_parquet
 from vigil_assets.fills.loaded_fills import fills
 from vigil_assets.fills.raw_fills import raw_fills
+from vigil_assets.profiles.round_trips import round_trips
 from vigil_assets.profiles.smart_money_positions import smart_money_positions
 from vigil_assets.profiles.trader_profiles import trader_profiles
 from vigil_assets.resources import (
@@ -29,6 +30,7 @@ ASSETS = [
     fills_parquet,
     fills,
     *AGGREGATES,
+    round_trips,
     smart_money_positions,
     trader_profiles,
     asset_ctxs,

@@ -13,8 +13,7 @@ import dagster as dg
 from vigil_core.errors import LakeIncomplete
 from vigil_resources.lake import Lake
 from vigil_resources.raw_fills import RawFills
-from vigil_resources.statements import models
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.warehouse import DERIVED, Warehouse
 
 PROFILES = "trader_profiles"
 POSITIONS = "smart_money_positions"
@@ -34,9 +33,9 @@ class Staleness:
         warehouse: Warehouse,
     ) -> None:
         self._raw, self._lake, self._warehouse = raw, lake, warehouse
-        self._current = {name: warehouse.current_days(name) for name in models()}
+        self._current = {name: warehouse.current_days(name) for name in DERIVED}
         self._profiles_are_current = warehouse.profiles_are_current()
-        names = ["raw_fills", "fills_parquet", "fills", *models(), POSITIONS, PROFILES]
+        names = ["raw_fills", "fills_parquet", "fills", *DERIVED, POSITIONS, PROFILES]
         self._seen = {
             name: instance.get_materialized_partitions(dg.AssetKey(name)) for name in names
         }
@@ -66,7 +65,7 @@ class Staleness:
         return sorted(day for day in days if day in stale or str(day) not in seen)
 
     def _missing(self, day: date) -> set[str]:
-        everything = {"raw_fills", "fills_parquet", "fills", *models()}
+        everything = {"raw_fills", "fills_parquet", "fills", *DERIVED}
         try:
             kept = self._lake.manifest(day)
         except LakeIncomplete:
@@ -80,7 +79,7 @@ class Staleness:
         except LakeIncomplete:
             return everything - {"raw_fills"}
         if self._warehouse.loaded_version(day) != content.version:
-            return {"fills", *models()}
+            return {"fills", *DERIVED}
         return {name for name, days in self._current.items() if day not in days}
 
 

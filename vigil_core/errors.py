@@ -79,10 +79,13 @@ class MigrationChanged(VigilError):
 
 
 class BackendChanged(VigilError):
-    """The database was installed for another backend than the one asked for now."""
+    """The database was installed for another backend than the one it offers now."""
 
-    def __init__(self, installed: str, asked: str) -> None:
-        super().__init__(f"this database was installed as {installed!r}, not as {asked!r}")
+    def __init__(self, installed: str, offered: str) -> None:
+        super().__init__(
+            f"installed for the backend {installed!r}, the database now offers {offered!r}: "
+            "undo that, or load the lake into a new database (cloud-load)"
+        )
 
 
 class ServerNotRunning(VigilError):

@@ -6,16 +6,8 @@ import psycopg
 from psycopg import sql
 
 from vigil_core.errors import BackendChanged, MigrationChanged
-from vigil_resources.statements import (
-    SchemaObject,
-    manifest,
-    migrations,
-    query,
-    template,
-)
-
-PLAIN = "plain"
-"""The one backend so far: Postgres without TimescaleDB's community features."""
+from vigil_resources.backends import Backend, offered
+from vigil_resources.statements import SchemaObject, manifest, migrations, query
 
 _INSTALL_LOCK = 0x7669_6769_6C00  # "vigil"
 
@@ -24,60 +16,95 @@ def install(connection: psycopg.Connection) -> list[str]:
     """Bring a database to the present schema, and give the names of what was applied.
 
     May be called at any time and by several processes at once: they take turns, and the
-    second finds nothing to do. One transaction: a reader sees the old schema or the new.
+    second finds nothing to do. One transaction: a reader sees the old schema or the new. The
+    first installation decides the backend, by what the database offers then.
 
     Raises:
         MigrationChanged: The text of an applied migration is no longer the same.
-        BackendChanged: The database was installed for another backend.
+        BackendChanged: The database no longer offers the backend it was installed for, or
+            holds another by now.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_INSTALL_LOCK])
         connection.execute(query("schema/create_schema_objects"))
         rows = connection.execute("SELECT name, sha256, backend FROM schema_objects").fetchall()
         installed = {name: sha for name, sha, _ in rows}
-        for backend in {backend for _, _, backend in rows} - {PLAIN}:
-            raise BackendChanged(backend, PLAIN)
-        applied = [_migrate(connection, m) for m in migrations() if _is_new(m, installed)]
-        return applied + _apply_manifest(connection, installed)
+        backend = offered(connection, may_create=not rows)
+        for recorded in {recorded for _, _, recorded in rows} - {backend}:
+            raise BackendChanged(recorded, backend)
+        return _Installation(connection, backend, installed).apply()
 
 
-def _is_new(migration: SchemaObject, installed: dict[str, str]) -> bool:
-    if migration.name not in installed:
-        return True
-    if installed[migration.name] != migration.sha256:
-        raise MigrationChanged(migration.name)
-    return False
+class _Installation:
+    """One transaction's work."""
 
+    def __init__(
+        self, connection: psycopg.Connection, backend: Backend, installed: dict[str, str]
+    ) -> None:
+        self._connection = connection
+        self._backend = backend
+        self._installed = installed
+        """Digests by name, of what was there when it began."""
+        self._migrations = migrations(backend)
 
-def _migrate(connection: psycopg.Connection, migration: SchemaObject) -> str:
-    connection.execute(migration.text)
-    _record(connection, migration, migration.sha256)
-    return migration.name
+    def apply(self) -> list[str]:
+        """Give the names of what was applied."""
+        applied = [self._migrate(m) for m in self._migrations if self._is_new(m)]
+        return applied + self._apply_manifest()
 
+    def _is_new(self, migration: SchemaObject) -> bool:
+        if migration.name not in self._installed:
+            return True
+        if self._installed[migration.name] != migration.sha256:
+            raise MigrationChanged(migration.name)
+        return False
 
-def _apply_manifest(connection: psycopg.Connection, installed: dict[str, str]) -> list[str]:
-    objects = manifest()
-    digests = _digests(objects)
-    changed = [o for o in objects if installed.get(o.name) != digests[o.name]]
-    gone = installed.keys() - {o.name for o in objects} - {m.name for m in migrations()}
-    if not changed and not gone:
-        return []
-    # Views and reading functions go first and come back last: nothing they read can then
-    # keep an old shape alive, and a rebuilt table cannot take them with it unnoticed.
-    for view in reversed([name for name in installed if name.startswith("views/")]):
-        drop = sql.SQL("DROP VIEW IF EXISTS {} CASCADE")
-        connection.execute(drop.format(sql.Identifier(view.rsplit("/", 1)[1])))
-    for name in gone:
-        connection.execute("DELETE FROM schema_objects WHERE name = %s", [name])
-    connection.execute("SET LOCAL search_path TO public, compat")
-    for item in objects:
-        if item.kind == "model" and item in changed:
-            _rebuild_model(connection, item)
-        elif item.kind == "view" or (item.kind != "model" and item in changed):
-            connection.execute(item.text)
-        if item in changed:
-            _record(connection, item, digests[item.name])
-    return [item.name for item in changed]
+    def _migrate(self, migration: SchemaObject) -> str:
+        self._connection.execute(migration.text)
+        self._record(migration, migration.sha256)
+        return migration.name
+
+    def _apply_manifest(self) -> list[str]:
+        objects = manifest()
+        digests = _digests(objects)
+        changed = [o for o in objects if self._installed.get(o.name) != digests[o.name]]
+        names = {o.name for o in [*objects, *self._migrations]}
+        gone = self._installed.keys() - names
+        if not changed and not gone:
+            return []
+        # Views and reading functions go first and come back last: nothing they read can then
+        # keep an old shape alive, and a rebuilt table cannot take them with it unnoticed.
+        for view in reversed([name for name in self._installed if name.startswith("views/")]):
+            drop = sql.SQL("DROP VIEW IF EXISTS {} CASCADE")
+            self._connection.execute(drop.format(sql.Identifier(view.rsplit("/", 1)[1])))
+        for name in gone:
+            self._connection.execute("DELETE FROM schema_objects WHERE name = %s", [name])
+        self._connection.execute("SET LOCAL search_path TO public, compat")
+        for item in objects:
+            if item.kind == "model" and item in changed:
+                self._rebuild_model(item)
+            elif item.kind == "view" or (item.kind != "model" and item in changed):
+                self._connection.execute(item.text)
+            if item in changed:
+                self._record(item, digests[item.name])
+        return [item.name for item in changed]
+
+    def _rebuild_model(self, model: SchemaObject) -> None:
+        parts = {
+            "name": sql.Identifier(model.relation),
+            "relation": sql.Literal(model.relation),
+            "body": sql.SQL(model.text),
+            "key": sql.SQL(", ").join(map(sql.Identifier, model.key)),
+        }
+        for statement in ("drop_model", "create_model", "index_model"):
+            self._connection.execute(self._backend.template(statement, **parts))
+        self._connection.execute(query("aggregates/forget_model"), {"relation": model.relation})
+
+    def _record(self, item: SchemaObject, sha256: str) -> None:
+        self._connection.execute(
+            query("schema/record_object"),
+            {"name": item.name, "kind": item.kind, "sha256": sha256, "backend": self._backend},
+        )
 
 
 def _digests(objects: list[SchemaObject]) -> dict[str, str]:
@@ -90,20 +117,3 @@ def _digests(objects: list[SchemaObject]) -> dict[str, str]:
         text = item.text + rules.hexdigest() if item.kind == "model" else item.text
         digests[item.name] = hashlib.sha256(text.encode()).hexdigest()
     return digests
-
-
-def _rebuild_model(connection: psycopg.Connection, model: SchemaObject) -> None:
-    name = sql.Identifier(model.relation)
-    connection.execute(template("aggregates/drop_model", name=name))
-    body = sql.SQL(model.text)
-    connection.execute(template("aggregates/create_model", name=name, body=body))
-    key = sql.SQL(", ").join(map(sql.Identifier, model.key))
-    connection.execute(template("aggregates/add_model_key", name=name, key=key))
-    connection.execute(query("aggregates/forget_model"), {"relation": model.relation})
-
-
-def _record(connection: psycopg.Connection, item: SchemaObject, sha256: str) -> None:
-    connection.execute(
-        query("schema/record_object"),
-        {"name": item.name, "kind": item.kind, "sha256": sha256, "backend": PLAIN},
-    )

@@ -51,9 +51,10 @@ def template(statement: str, /, **parts: sql.Composable | int) -> sql.Composed:
     return sql.SQL(query(statement)).format(**filled)
 
 
-def migrations() -> list[SchemaObject]:
-    """In the order of their numbers."""
-    files = sorted((SQL_ROOT / "migrations").glob("*.sql"))
+def migrations(backend: str) -> list[SchemaObject]:
+    """The common ones and the backend's own, in the order of their numbers."""
+    folder = SQL_ROOT / "migrations"
+    files = sorted([*folder.glob("*.sql"), *(folder / backend).glob("*.sql")], key=lambda f: f.name)
     return [SchemaObject(f"migrations/{file.stem}", file.read_text()) for file in files]
 
 
@@ -72,3 +73,16 @@ def manifest() -> list[SchemaObject]:
 def models() -> dict[str, SchemaObject]:
     """The derived relations by name."""
     return {o.relation: o for o in manifest() if o.kind == "model"}
+
+
+@cache
+def definition(relation: str) -> str:
+    """Digest of what builds a derived relation, where `schema_objects` does not hold it.
+
+    Empty for models, which are rebuilt when theirs changes.
+    """
+    if relation in models():
+        return ""
+    texts = [o.text for o in manifest() if o.kind == "function"]
+    texts.append(query(f"{relation}/build_day"))
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]

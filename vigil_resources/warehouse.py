@@ -6,10 +6,11 @@ was built from older content is known to be stale.
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property, partial
 from typing import Any
 
 import polars as pl
@@ -21,11 +22,12 @@ from psycopg.copy import QueuedLibpqWriter
 from vigil_core.calendar import DAY_MS, day_of, day_start_ms
 from vigil_core.errors import ContradictingFills, NotLoaded, RowOutsideItsDay
 from vigil_core.fills.schema import WAREHOUSE_COLUMNS
-from vigil_resources import schema_installer
+from vigil_resources import round_trips, schema_installer
+from vigil_resources.backends import Backend
 from vigil_resources.copy_encoder import HEADER, TRAILER, CopyEncoder
 from vigil_resources.lake import DayOfLake, Lake
 from vigil_resources.ledger import LedgerEntry
-from vigil_resources.statements import models, query, template
+from vigil_resources.statements import definition, models, query, template
 
 CLASSIFIED_BY = "seed_100k"
 """Rule set of `trader_profiles.trader_type`."""
@@ -35,6 +37,12 @@ FOREVER = 2**62
 
 SIDE_BY_SIDE = 2
 """Days worth loading at a time: each keeps one core of the server and half a one here busy."""
+
+DERIVED = (*models(), round_trips.RELATION)
+"""The relations built from a day of fills, in an order that has each after those it reads."""
+
+_PAUSES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
+"""Seconds between attempts to refresh what another process is refreshing."""
 
 _MOST_DIGITS = 38
 
@@ -74,6 +82,12 @@ class Warehouse:
         """Install or upgrade the schema; gives the names of what was applied."""
         with self.connect() as connection:
             return schema_installer.install(connection)
+
+    @cached_property
+    def backend(self) -> Backend:
+        """What the database was installed for."""
+        ((name,),) = self.rows("schema/backend")
+        return Backend(name)
 
     def rows(self, statement: str, values: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one of `sql/queries` read-only and give all its rows."""
@@ -135,7 +149,7 @@ class Warehouse:
                 "awaits": content.awaits,
             }
             with connection.transaction():
-                _swap_in(connection, day)
+                _swap_in(connection, self.backend, day)
                 before = connection.execute(query("fills/day_state"), {"day": start}).fetchone()
                 connection.execute(query("fills/save_day_state"), state)
                 rejected = _record_objects(connection, lake, content)
@@ -147,17 +161,21 @@ class Warehouse:
             seconds=time.monotonic() - begun,
         )
 
+    def relations(self) -> list[tuple[str, int, int]]:
+        """Name, rows and bytes on disk of `fills` and of what is derived from it."""
+        return self.rows(f"backends/{self.backend}/relations")
+
     # --- aggregates ----------------------------------------------------------------------
 
     def current_days(self, relation: str) -> set[date]:
         """The days whose build of a derived relation is of the fills loaded now."""
-        return {
-            day_of(ms) for (ms,) in self.rows("aggregates/current_days", {"relation": relation})
-        }
+        asked = {"relation": relation, "definition": definition(relation)}
+        return {day_of(ms) for (ms,) in self.rows("aggregates/current_days", asked)}
 
     def stale_days(self, relation: str) -> set[date]:
         """Loaded days that a derived relation lacks, or holds of older fills."""
-        return {day_of(ms) for (ms,) in self.rows("aggregates/stale_days", {"relation": relation})}
+        asked = {"relation": relation, "definition": definition(relation)}
+        return {day_of(ms) for (ms,) in self.rows("aggregates/stale_days", asked)}
 
     def build_day(self, relation: str, day: date) -> int:
         """Rebuild one UTC day of a derived relation; gives the number of rows.
@@ -165,28 +183,51 @@ class Warehouse:
         Raises:
             NotLoaded: The day's fills are not in the warehouse.
         """
+        if relation == round_trips.RELATION:
+            return self._rebuild_day(relation, day, round_trips.build_day)
+        if self.backend is Backend.TIMESCALE:
+            return self._refresh_day(relation, day)
+        return self._rebuild_day(relation, day, partial(_insert_day, relation))
+
+    def _rebuild_day(
+        self, relation: str, day: date, build: Callable[[psycopg.Connection, int], int]
+    ) -> int:
+        """In one transaction; readers see the old rows or the new."""
         start = day_start_ms(day)
-        model = models()[relation]
-        name = sql.Identifier(relation)
         with self.connect() as connection, connection.transaction():
+            if relation == round_trips.RELATION:
+                # Days lean on one another: one at a time.
+                connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [4, 0])
             locked = connection.execute(query("aggregates/lock_day"), {"day": start}).fetchone()
             if locked is None:
                 raise NotLoaded(relation, str(day))
-            connection.execute(template("aggregates/delete_day", name=name, day=start))
-            body = sql.SQL(model.text)
-            inserted = connection.execute(
-                template("aggregates/insert_day", name=name, day=start, body=body)
-            ).rowcount
-            connection.execute(
-                query("aggregates/save_state"),
-                {
-                    "relation": relation,
-                    "day": start,
-                    "generation": locked[0],
-                    "row_count": inserted,
-                },
+            rows = build(connection, start)
+            _save_state(connection, relation, start, locked[0], rows)
+        return rows
+
+    def _refresh_day(self, relation: str, day: date) -> int:
+        """Have a continuous aggregate follow; a load meanwhile leaves the day stale."""
+        start = day_start_ms(day)
+        asked = {"relation": relation, "day": start}
+        name = sql.Identifier(relation)
+        with self.connect(autocommit=True) as connection:
+            found = connection.execute(query("aggregates/generations"), asked).fetchone()
+            if found is None:
+                raise NotLoaded(relation, str(day))
+            generation, built = found
+            refresh = self.backend.template(
+                "refresh_day",
+                relation=sql.Literal(relation),
+                start=start,
+                end=start + DAY_MS,
+                # To TimescaleDB a chunk that was attached is no change.
+                force=sql.Literal(generation != built),
             )
-        return inserted
+            _patiently(connection, refresh)
+            counted = connection.execute(self.backend.template("count_day", name=name, day=start))
+            rows = int(counted.fetchall()[0][0])
+            _save_state(connection, relation, start, generation, rows)
+        return rows
 
     # --- positions of smart money --------------------------------------------------------
 
@@ -290,16 +331,47 @@ def _build_day_table(
     return copied, repeated
 
 
-def _swap_in(connection: psycopg.Connection, day: date) -> None:
+def _swap_in(connection: psycopg.Connection, backend: Backend, day: date) -> None:
     start = day_start_ms(day)
+    bounds = {"start": start, "end": start + DAY_MS}
     new_day, name = _day_table(day, "_new"), _day_table(day)
     # First of all: two that already read `fills` could each wait for the other here.
     connection.execute(query("fills/lock_for_swap"))
-    connection.execute(template("fills/drop_day", day=name))
+    connection.execute(backend.template("remove_day", day=name, **bounds))
     renamed = sql.Identifier(_day_name(day))
     connection.execute(template("fills/rename_day", new_day=new_day, name=renamed))
-    connection.execute(template("fills/attach_day", day=name, start=start, end=start + DAY_MS))
+    as_text = sql.Literal(f"fill_days.{_day_name(day)}")
+    connection.execute(backend.template("attach_day", day=name, name=as_text, **bounds))
     connection.execute(template("fills/drop_day_check", day=name))
+
+
+def _insert_day(relation: str, connection: psycopg.Connection, start: int) -> int:
+    name = sql.Identifier(relation)
+    connection.execute(Backend.PLAIN.template("delete_day", name=name, day=start))
+    body = sql.SQL(models()[relation].text)
+    return connection.execute(
+        Backend.PLAIN.template("insert_day", name=name, day=start, body=body)
+    ).rowcount
+
+
+def _save_state(
+    connection: psycopg.Connection, relation: str, start: int, generation: int, rows: int
+) -> None:
+    state = {"relation": relation, "day": start, "generation": generation, "row_count": rows}
+    state["definition"] = definition(relation)
+    connection.execute(query("aggregates/save_state"), state)
+
+
+def _patiently(connection: psycopg.Connection, statement: sql.Composed) -> None:
+    """Again while another process, or a policy, refreshes the same days."""
+    for pause in _PAUSES:
+        try:
+            connection.execute(statement)
+        except psycopg.errors.LockNotAvailable:
+            time.sleep(pause)
+        else:
+            return
+    connection.execute(statement)
 
 
 def _copy(connection: psycopg.Connection, table: sql.Identifier, groups: Iterable[pa.Table]) -> int:

@@ -1,6 +1,6 @@
 -- What a day of smart_money_positions would be built from now: equal text, equal rows. The text
--- changes with the day's fills and those of the day before, with trader_daily and
--- trader_coin_daily of any earlier day, and with the rules. NULL for a day that is not loaded.
+-- changes with the day's fills and those of the day before, with trader_daily and round_trips of
+-- any earlier day, and with the rules. NULL for a day that is not loaded.
 CREATE OR REPLACE FUNCTION position_inputs(of_day bigint) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -8,9 +8,9 @@ AS $$
         s.generation,
         (SELECT p.generation FROM day_state AS p WHERE p.day = of_day - 86400000),
         (
-            SELECT string_agg(concat_ws(':', a.relation, a.day, a.generation), ',' ORDER BY a.relation, a.day)
+            SELECT string_agg(concat_ws(':', a.relation, a.day, a.revision), ',' ORDER BY a.relation, a.day)
             FROM aggregate_state AS a
-            WHERE a.relation IN ('trader_daily', 'trader_coin_daily')
+            WHERE a.relation IN ('trader_daily', 'round_trips')
               AND a.day < of_day
         ),
         (

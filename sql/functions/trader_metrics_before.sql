@@ -41,7 +41,9 @@ AS $$
             c.user_address,
             min(c.first_time)      AS first_time,
             max(c.last_time)       AS last_time,
-            count(DISTINCT c.coin) AS unique_coins
+            count(DISTINCT c.coin) AS unique_coins,
+            sum(c.closed_trades)   AS closed_trades,
+            sum(c.hold_ms)         AS hold_ms
         FROM trader_coin_daily AS c
         WHERE c.day < before
         GROUP BY c.user_address
@@ -68,9 +70,8 @@ AS $$
         l.twap_fills,
         l.twap_volume,
         1e0 * l.twap_volume / nullif(l.volume, 0),
-        h.hold_ms / 3600000.0 / nullif(h.round_trips, 0),
+        c.hold_ms / 3600000.0 / nullif(c.closed_trades, 0),
         l.sharpe_ratio
     FROM lifetimes AS l
     JOIN coins AS c ON c.user_address = l.user_address
-    LEFT JOIN trader_holding(before) AS h ON h.user_address = l.user_address
 $$;

@@ -34,7 +34,8 @@ LEFT JOIN LATERAL (
 ) AS m ON true
 CROSS JOIN LATERAL (
     SELECT
-        (SELECT count(*) FROM schema_objects AS o WHERE o.kind = 'model') AS relations,
+        -- The models, and round_trips.
+        1 + (SELECT count(*) FROM schema_objects AS o WHERE o.kind = 'model') AS relations,
         count(*) FILTER (WHERE b.generation = s.generation)               AS current
     FROM aggregate_state AS b
     WHERE b.day = s.day

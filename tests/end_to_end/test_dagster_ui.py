@@ -110,7 +110,7 @@ def test_a_backfill_launched_as_the_page_does_builds_the_days(
         "coin_daily",
         "builder_daily",
     ]
-    names += ["trader_coin_daily", "trader_profiles"]
+    names += ["round_trips", "trader_profiles"]
     parameters = {
         "assetSelection": [{"path": [name]} for name in names],
         "partitionNames": [str(SECOND)],

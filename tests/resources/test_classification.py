@@ -5,7 +5,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from tests.conftest import Installation
 from tests.reference.shared_files import shared_file
@@ -34,8 +36,9 @@ def write_days(vigil: Installation, trader: str, days: list[dict[str, Any]]) -> 
             marks = ", ".join(f"%({name})s" for name in values)
             connection.execute(f"INSERT INTO trader_daily ({names}) VALUES ({marks})", values)  # type: ignore[arg-type]
             connection.execute(
-                "INSERT INTO trader_coin_daily (day, user_address, coin, first_time, last_time) "
-                "VALUES (%(day)s, %(user_address)s, 'BTC', %(day)s, %(day)s)",
+                "INSERT INTO trader_coin_daily (day, user_address, coin, fill_count, first_time, "
+                "last_time, closed_trades, hold_ms, left_censored_trades, continuity_breaks) "
+                "VALUES (%(day)s, %(user_address)s, 'BTC', 1, %(day)s, %(day)s, 0, 0, 0, 0)",
                 values,
             )
 
@@ -123,3 +126,55 @@ def test_every_threshold_from_both_sides(vigil: Installation) -> None:
     }
     assert found["smart equal days"]["sharpe_ratio"] is None
     assert found["pnl unknown"]["net_pnl"] is None
+
+
+V1_INPUTS = {
+    "maker_volume_pct": "0.1", "net_edge": "0.001", "liquidator_fill_pct": "0",
+    "liquidated_fill_pct": "0", "calendar_days": "30", "closed_trades": "20",
+    "net_pnl": "100000", "sharpe_ratio": "1", "deflated_sharpe": "0.95",
+    "mean_hold_hours": "1", "turnover_per_day": "3",
+}  # fmt: skip
+"""Inputs of `vigil_v1` that are just enough for SMART_DIRECTIONAL."""
+
+V1_EDGES: list[tuple[dict[str, str | None], str]] = [
+    ({}, "SMART_DIRECTIONAL"),
+    ({"calendar_days": "29"}, "RETAIL"),
+    ({"closed_trades": "19"}, "RETAIL"),
+    ({"net_pnl": "99999.99"}, "RETAIL"),
+    ({"net_edge": "0.000999"}, "RETAIL"),
+    ({"sharpe_ratio": "0.9999"}, "RETAIL"),
+    ({"sharpe_ratio": None}, "RETAIL"),
+    ({"deflated_sharpe": "0.9499"}, "RETAIL"),
+    ({"maker_volume_pct": "0.7"}, "MARKET_MAKER"),
+    ({"maker_volume_pct": "0.6999"}, "SMART_DIRECTIONAL"),
+    ({"maker_volume_pct": "0.7", "net_edge": "0.0011"}, "SMART_DIRECTIONAL"),
+    ({"maker_volume_pct": "0.7", "net_edge": "-0.001"}, "MARKET_MAKER"),
+    ({"maker_volume_pct": "0.7", "net_edge": "-0.0011"}, "RETAIL"),
+    ({"liquidator_fill_pct": "0.2"}, "LIQUIDATOR"),
+    ({"liquidated_fill_pct": "0.2"}, "LIQUIDATED"),
+    ({"liquidator_fill_pct": "0.1999", "liquidated_fill_pct": "0.1999"}, "SMART_DIRECTIONAL"),
+    ({"net_pnl": "0", "mean_hold_hours": "24", "turnover_per_day": "0.5"}, "BASIS"),
+    ({"net_pnl": "0", "mean_hold_hours": "23.99", "turnover_per_day": "0.5"}, "RETAIL"),
+    ({"net_pnl": "0", "mean_hold_hours": "24", "turnover_per_day": "0.51"}, "RETAIL"),
+    ({"net_pnl": "0", "mean_hold_hours": "24", "turnover_per_day": None}, "RETAIL"),
+]
+
+
+def test_vigil_v1_from_both_sides_of_each_threshold(vigil: Installation) -> None:
+    columns = sql.SQL(", ").join(
+        sql.SQL("%({})s::numeric AS {}").format(sql.SQL(name), sql.Identifier(name))
+        for name in V1_INPUTS
+    )
+    with vigil.warehouse.connect() as connection:
+        case = connection.execute("SELECT rule_case('vigil_v1', 'trader_type')").fetchone()
+        assert case is not None
+        statement = sql.SQL("SELECT {} FROM (SELECT {}) AS m").format(sql.SQL(case[0]), columns)
+        found = [
+            connection.execute(statement, V1_INPUTS | changes).fetchone() for changes, _ in V1_EDGES
+        ]
+    assert found == [(expected,) for _, expected in V1_EDGES]
+
+
+def test_a_rule_set_that_is_not_there_is_refused(vigil: Installation) -> None:
+    with pytest.raises(psycopg.errors.RaiseException, match="no rule set seed_1k"):
+        classified(vigil, "seed_1k")

@@ -17,8 +17,8 @@ from vigil_core.calendar import day_start_ms
 from vigil_core.errors import ContradictingFills, MigrationChanged, NotLoaded
 from vigil_core.fills.source_keys import SourceHour, hours_of_day
 from vigil_resources import schema_installer
-from vigil_resources.statements import SchemaObject, models
-from vigil_resources.warehouse import LoadedDay
+from vigil_resources.statements import SchemaObject
+from vigil_resources.warehouse import DERIVED, LoadedDay
 from vigil_resources.wiring import open_raw_fills
 
 DAY = date(2026, 3, 15)
@@ -62,7 +62,7 @@ def test_fills_that_contradict_each_other_leave_the_day_as_it_was(vigil: Install
 
 def test_an_equal_reload_keeps_the_aggregates_current(vigil: Installation) -> None:
     _load(vigil, [_block(1, _fill())])
-    for relation in models():
+    for relation in DERIVED:
         vigil.warehouse.build_day(relation, DAY)
 
     again = _load(vigil, [_block(1, _fill())])
@@ -73,7 +73,7 @@ def test_an_equal_reload_keeps_the_aggregates_current(vigil: Installation) -> No
 
 def test_a_changed_reload_makes_aggregates_and_profiles_stale(vigil: Installation) -> None:
     _load(vigil, [_block(1, _fill())])
-    for relation in models():
+    for relation in DERIVED:
         vigil.warehouse.build_day(relation, DAY)
     vigil.warehouse.publish_profiles()
     assert vigil.warehouse.profiles_are_current()
@@ -93,7 +93,7 @@ def test_an_aggregate_of_a_day_that_is_not_loaded_is_refused(vigil: Installation
 
 def test_a_profile_that_did_not_change_keeps_its_time(vigil: Installation) -> None:
     _load(vigil, [_block(1, _fill())])
-    for relation in models():
+    for relation in DERIVED:
         vigil.warehouse.build_day(relation, DAY)
     vigil.warehouse.publish_profiles()
     before = vigil.digests()["trader_profiles"]
@@ -119,7 +119,7 @@ def test_a_migration_that_was_edited_is_an_error(
     vigil: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edited = [SchemaObject("migrations/0002_fills", "SELECT 1")]
-    monkeypatch.setattr(schema_installer, "migrations", lambda: edited)
+    monkeypatch.setattr(schema_installer, "migrations", lambda _: edited)
 
     with pytest.raises(MigrationChanged, match="0002_fills"):
         vigil.warehouse.install()

@@ -13,10 +13,6 @@ DESCRIPTIONS = {
     "trader_daily": "One row per UTC day and trader: fills, volume, PnL, fees in USD, roles.",
     "coin_daily": "One row per UTC day and coin: each trade once, by its taker's side.",
     "builder_daily": "One row per UTC day and builder; `direct` where orders came through none.",
-    "trader_coin_daily": (
-        "One row per UTC day, trader and coin: first and last trade, and perp positions followed "
-        "from flat to flat. What profiles need and cannot be summed from `trader_daily`."
-    ),
 }
 
 

@@ -9,7 +9,7 @@ from vigil_resources.warehouse import Warehouse
 @dg.asset(
     group_name="profiles",
     kinds={"postgres", "sql"},
-    deps=["fills", "trader_daily", "trader_coin_daily"],
+    deps=["fills", "trader_daily", "round_trips"],
     code_version="1",
     **DAILY,
 )

@@ -11,11 +11,11 @@ WITH smart AS MATERIALIZED (
         c.user_address,
         c.coin,
         %(day)s::bigint AS known_from,
-        c.last_end      AS position
+        c.position      AS position
     FROM trader_coin_daily AS c
     JOIN smart AS s ON s.user_address = c.user_address
     WHERE c.day < %(day)s
-      AND c.tail IS NOT NULL
+      AND c.position IS NOT NULL
     ORDER BY c.user_address, c.coin, c.day DESC
 ), moved AS (
     -- The last fill of an hour is what the next hour begins with.

@@ -15,6 +15,9 @@ SELECT
 FROM aggregate_state AS a
 GROUP BY a.relation
 UNION ALL
+SELECT 'trader_coin_daily', count(*), pg_total_relation_size('trader_coin_daily')
+FROM trader_coin_daily
+UNION ALL
 SELECT 'trader_profiles', p.row_count, pg_total_relation_size('trader_profiles')
 FROM profile_state AS p
 ORDER BY rows DESC

@@ -1,0 +1,2 @@
+-- Identifiers: day. Literals: start, end.
+DROP TABLE IF EXISTS {day}

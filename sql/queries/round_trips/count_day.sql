@@ -1,0 +1,2 @@
+-- Parameters: day.
+SELECT count(*) FROM round_trips WHERE day = %(day)s

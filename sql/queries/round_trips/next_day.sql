@@ -1,0 +1,1 @@
+SELECT min(next_day) FROM changed_positions
