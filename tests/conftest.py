@@ -2,8 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from vigil_cli.ready import database_ready
+from vigil_resources.embedded_postgres import EmbeddedPostgres
 from vigil_resources.lake import Lake
 from vigil_resources.settings import Settings
 from vigil_resources.warehouse import Warehouse
@@ -114,17 +115,45 @@ def installed(
         yield Installation(settings)
 
 
-@pytest.fixture
-def timescale_url() -> Iterator[str]:
-    """An empty database of a server with TimescaleDB's community features."""
+@contextmanager
+def _timescale_databases() -> Iterator[Callable[[], str]]:
     server = os.environ.get("VIGIL_TEST_TIMESCALE_URL")
     if not server:
         pytest.skip("VIGIL_TEST_TIMESCALE_URL names no server with TimescaleDB")
-    name = f"vigil_test_{secrets.token_hex(6)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
-        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+    with psycopg.connect(server, autocommit=True) as connection, ExitStack() as made:
+
+        def new_database() -> str:
+            name = f"vigil_test_{secrets.token_hex(6)}"
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+            drop = SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name))
+            made.callback(connection.execute, drop)
+            return urlsplit(server)._replace(path=f"/{name}").geturl()
+
+        yield new_database
+
+
+@pytest.fixture
+def timescale_url() -> Iterator[str]:
+    """An empty database of a server with TimescaleDB's community features."""
+    with _timescale_databases() as new_database:
+        yield new_database()
+
+
+@pytest.fixture(params=["plain", "timescale"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Makes empty databases, and gives their URLs; once on each engine."""
+    if request.param == "timescale":
+        with _timescale_databases() as make:
+            yield make
+        return
+    with EmbeddedPostgres(tmp_path / "server").session() as server:
+
+        def make_plain() -> str:
+            name = f"vigil_test_{secrets.token_hex(6)}"
+            server.ensure_database(name)
+            return server.url(name)
+
+        yield make_plain
 
 
 @pytest.fixture

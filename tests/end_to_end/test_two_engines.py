@@ -13,6 +13,8 @@ import lz4.frame
 import pytest
 
 from tests.conftest import Installation, installed
+from tests.end_to_end.comparison import assert_equal_everywhere
+from tests.reference.slow_reader import read_object
 from vigil_cli import database
 from vigil_cli.backfill import backfill
 from vigil_core.errors import BackendChanged
@@ -128,8 +130,17 @@ def _history(folder: Path, database_url: str | None) -> dict[str, Contents]:
         assert vigil.warehouse.backend is expected
         for step in STEPS:
             step(vigil)
+            rows = [row for item in _objects(vigil) for row in read_object(item).rows]
+            assert_equal_everywhere(vigil, rows)
             contents[step.__name__] = vigil.contents()
     return contents
+
+
+@pytest.mark.slow
+def test_reloads_kills_and_changed_models_leave_what_a_slow_reader_finds(tmp_path: Path) -> None:
+    contents = _history(tmp_path / "plain", None)
+
+    assert contents["_model_changed"] == contents["_killed_again_and_again"]
 
 
 def test_both_engines_hold_equal_rows_through_reloads_kills_and_changed_models(

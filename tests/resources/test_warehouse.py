@@ -103,18 +103,6 @@ def test_a_profile_that_did_not_change_keeps_its_time(vigil: Installation) -> No
     assert vigil.digests()["trader_profiles"] == before
 
 
-def test_three_installers_at_once_leave_one_schema(vigil: Installation) -> None:
-    with vigil.warehouse.connect() as connection:
-        connection.execute("DROP SCHEMA public, compat, fill_days CASCADE")
-        connection.execute("CREATE SCHEMA public")
-
-    with ThreadPoolExecutor(3) as pool:
-        applied = list(pool.map(lambda _: vigil.warehouse.install(), range(3)))
-
-    assert sorted(map(bool, applied)) == [False, False, True]
-    assert vigil.warehouse.install() == []
-
-
 def test_a_migration_that_was_edited_is_an_error(
     vigil: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
