@@ -45,6 +45,10 @@ db-local-down:
 db-migrate:
     @python -m vigil_cli db-migrate
 
+# Other names of db-migrate: one transaction installs all
+alias db-base := db-migrate
+alias db-aggregates := db-migrate
+
 # The same, always on the embedded database
 db-local-migrate:
     @python -m vigil_cli db-local-migrate

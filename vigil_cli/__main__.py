@@ -43,10 +43,10 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             span = {"select": arguments.select, "force": arguments.force}
             backfill(settings, arguments.start, arguments.end, **span)
         case "fetch-data":
-            select = "raw_fills,fills_parquet"
+            select = "key:raw_fills or key:fills_parquet"
             backfill(settings, arguments.start, arguments.end, select=select)
         case "cloud-load" | "local-load":
-            backfill(here, arguments.start, arguments.end, select="fills")
+            backfill(here, arguments.start, arguments.end, select="key:fills")
         case "cloud-sample":
             sample.cloud_sample(settings, arguments)
         case "db-local-up":
@@ -54,7 +54,7 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             print(embedded_postgres(here).url())
         case "db-local-down":
             embedded_postgres(here).stop()
-        case "db-migrate" | "db-local-migrate":
+        case "db-migrate" | "db-base" | "db-aggregates" | "db-local-migrate":
             database.migrate(here)
         case "db-refresh" | "db-local-refresh":
             database.refresh(here)
@@ -63,7 +63,7 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
         case "db-query":
             database.run_query(settings, arguments.sql)
         case "db-shell":
-            database.shell(settings, arguments.arguments)
+            return database.shell(settings, arguments.arguments)
         case "db-reset":
             database.reset(settings, arguments.yes_drop)
         case "analyze":
@@ -98,10 +98,15 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("migrate", "refresh", "stats"):
         recipes.add_parser(f"db-{name}")
         recipes.add_parser(f"db-local-{name}")
+    # One transaction installs all; the two parts of old are other names of it.
+    for name in ("db-base", "db-aggregates"):
+        recipes.add_parser(name)
     for name in ("db-local-up", "db-local-down", "disk", "check-definitions"):
         recipes.add_parser(name)
     recipes.add_parser("db-query", help="SQL that may not write").add_argument("sql")
-    recipes.add_parser("db-shell").add_argument("arguments", nargs="*")
+    # psql's own options are no options here: nothing a user can type is a prefix.
+    psql = recipes.add_parser("db-shell", prefix_chars="\0", add_help=False)
+    psql.add_argument("arguments", nargs="*")
     recipes.add_parser("db-reset").add_argument("--yes-drop", metavar="NAME")
     recipes.add_parser("analyze", help="the report over all that is loaded")
     recipes.add_parser("clean").add_argument("--yes", action="store_true", help="do not ask")

@@ -162,9 +162,13 @@ def _selected(select: str | None, settings: Settings) -> frozenset[str]:
             return names
         _say(f"{CONTEXTS} is left out: VIGIL_NODE_DATA is given, VIGIL_ARCHIVE_DATA is not")
         return names - {CONTEXTS}
-    chosen = dg.AssetSelection.from_string(select).resolve(ASSETS)
+    expected = "a selection, in Dagster's syntax, that names at least one asset"
+    try:
+        chosen = dg.AssetSelection.from_string(select).resolve(ASSETS)
+    except dg.DagsterError as error:
+        raise InvalidSetting("--select", select, expected) from error
     if not chosen:
-        raise InvalidSetting("--select", select, "a selection that names at least one asset")
+        raise InvalidSetting("--select", select, expected)
     return frozenset(key.to_user_string() for key in chosen)
 
 

