@@ -1,9 +1,12 @@
-"""Runs what is measured: `python -m bench [ingest|stages] [ARGUMENTS]`; without a name, all."""
+"""Runs what is measured: `python -m bench [ingest|stages|warehouse] [ARGUMENTS]`.
+
+Without a name, all.
+"""
 
 import runpy
 import sys
 
-NAMES = ("ingest", "stages")
+NAMES = ("ingest", "stages", "warehouse")
 
 if __name__ == "__main__":
     asked = sys.argv[1:2]

@@ -1,29 +1,41 @@
-"""A day of made-up fills in hourly objects, with the shape and the sizes of the recorded ones.
+"""Days of made-up fills in hourly objects, with the shape and the sizes of the recorded ones.
 
 Measured on the recorded hour of 2025-10-27: 7.2 fills a block, 30 % of blocks without any, 1.5
 trades to a taker's order, 55 % of fills with a cloid, more than half of these counters rather than
 random; 7.6 % through a builder, 7 % of a TWAP (14 % with the zero hash), 8 % spot, 2 % of start
 positions with a float's noise, 418 bytes a fill. Liquidations are made more frequent than there,
-1 %. Wallets and coins are drawn Zipf-like. Only speed is measured on it: positions do not add up.
+1 %. Wallets and coins are drawn Zipf-like.
+
+Positions add up: a perp fill starts where that wallet's one before in that coin ended, over hours
+and days. Some takers close or flip a position that was opened before, so that a round trip ends
+about every ten fills; the busiest wallets begin with positions that never end. Only speed is
+measured on it: balances of spot, PnL and fees are drawn at random.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from vigil_sandbox.node_writer import ZERO_HASH, compressed
 
 DAY = date(2025, 11, 1)
 WALLETS = 50_000
 COINS = 150
-VERSION = 2
+VERSION = 3
 """Changes with what is written, so that a folder of an older day is not taken for this one."""
 
 _BLOCKS_WITHOUT_FILLS = 0.30
 _TRADES_OF_ORDER = 1.53
+_CLOSING_ORDERS = 0.34
+_FLIPPING_ORDERS = 0.03
+_INVENTORIES = 12
+"""Wallets that hold far more of every coin than they trade in a day."""
+_REMEMBERED = 1 << 14
+"""Open positions of which a closing order takes one."""
 _SPAN_NS = 3_596_000_000_000
 """Blocks end some seconds before the hour does: none falls into the next one on the node's clock,
 which trails."""
@@ -33,7 +45,21 @@ Numbers = np.ndarray[Any, np.dtype[Any]]
 
 def write_hours(root: Path, fills: int, *, hours: int = 24, day: date = DAY, seed: int = 1) -> int:
     """Write so many fills, or a few more, as hourly objects of one day; gives their count."""
+    return write_days(root, fills, 1, hours=hours, day=day, seed=seed)
+
+
+def write_days(
+    root: Path, fills: int, days: int, *, hours: int = 24, day: date = DAY, seed: int = 1
+) -> int:
+    """The same on each of several days, the positions of one carried into the next."""
     market = _Market(seed)
+    return sum(
+        _write_day(market, root, fills, hours, day + timedelta(days=number))
+        for number in range(days)
+    )
+
+
+def _write_day(market: "_Market", root: Path, fills: int, hours: int, day: date) -> int:
     folder = root / "node_fills_by_block" / "hourly" / f"{day:%Y%m%d}"
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
@@ -59,6 +85,11 @@ class _Market:
         self._prices = 10 ** chance.uniform(-2, 4.9, COINS)
         self._size_decimals = np.clip(np.log10(self._prices) + 1, 0, 5).astype(int)
         self._block, self._oid = 777_000_000, 214_000_000_000
+        # In lots: the smallest size of a coin.
+        self._held = np.zeros((WALLETS, COINS), np.int64)
+        worth = chance.normal(0, 3e5, (_INVENTORIES, COINS))
+        self._held[:_INVENTORIES] = worth / self._prices * 10.0**self._size_decimals
+        self._open = np.zeros((_REMEMBERED, 2), np.int64)
 
     def hour(self, start: datetime, fills: int) -> tuple[list[str], int]:
         """The lines of one object that begins at `start`, and how many fills they hold."""
@@ -99,13 +130,22 @@ class _Market:
         chance = self._chance
         orders, trades = len(order_block), len(order)
         coin = chance.choice(COINS, orders, p=self._coin_shares)
+        taker = chance.choice(WALLETS, orders, p=self._wallet_shares)
+        maker = chance.choice(WALLETS, trades, p=self._wallet_shares)
         taker_buys = chance.random(orders) < 0.5
+        worth = chance.lognormal(np.log(150), 1.8, trades)
+        lots = np.rint(worth / self._prices[coin[order]] * 10.0 ** self._size_decimals[coin[order]])
+        lots = np.maximum(lots, 1).astype(np.int64)
+        # What closes a position is decided on the way: coin, taker, side and size of an order.
+        start = _follow_positions(
+            *(self._held, self._open, order, coin, taker, maker, taker_buys, lots),
+            *(chance.random(orders), chance.integers(0, _REMEMBERED, orders + trades)),
+        )
         px = _five_figures(self._prices[coin] * chance.uniform(0.99, 1.01, orders))
         is_twap = chance.random(orders) < 0.14
         digests = self._hashes(order_block, is_twap)
         taker_oid = self._oid + chance.integers(1, 12, orders).cumsum()
         self._oid = int(taker_oid[-1]) if orders else self._oid
-        taker = chance.choice(WALLETS, orders, p=self._wallet_shares)
         victim = chance.random(orders) < 0.01
         method = np.where(chance.random(orders) < 0.95, "market", "backstop")
         liquidations = [
@@ -125,11 +165,9 @@ class _Market:
         leg_order = order[leg_trade]
         buys = np.tile([True, False], trades)
         crossed = taker_buys[leg_order] == buys
-        maker = chance.choice(WALLETS, trades, p=self._wallet_shares)
         maker_oid = taker_oid[order] - chance.integers(1_000, 4_000_000, trades)
-        worth = chance.lognormal(np.log(150), 1.8, trades)
-        sz = _rounded(worth / px[order], self._size_decimals[coin[order]])
-        direction, start, pnl = self._positions(coin[leg_order], buys, sz[leg_trade])
+        sz = lots / 10.0 ** self._size_decimals[coin[order]]
+        direction, before, pnl = self._positions(coin[leg_order], buys, lots[leg_trade], start)
         is_spot = self._is_spot[coin[leg_order]]
         fee, fee_token = self._fees(crossed, (px[order] * sz)[leg_trade]), is_spot & buys
         columns: list[Sequence[Any]] = [
@@ -139,7 +177,7 @@ class _Market:
             _twice([_text(value) for value in sz.tolist()]),
             ["B", "A"] * trades,
             block_ms[order_block[leg_order]].tolist(),
-            start,
+            before,
             direction,
             [_text(value) for value in pnl.tolist()],
             [digests[n] for n in leg_order.tolist()],
@@ -173,24 +211,24 @@ class _Market:
         ]
 
     def _positions(
-        self, coin: Numbers, buys: Numbers, sz: Numbers
+        self, coin: Numbers, buys: Numbers, lots: Numbers, start: Numbers
     ) -> tuple[list[str], list[str], Numbers]:
         """`dir`, `startPosition` as text, and `closedPnl` of each leg."""
         chance = self._chance
-        kind = chance.choice(3, len(coin), p=[0.51, 0.47, 0.02])
+        end = start + np.where(buys, lots, -lots)
+        opens = (start == 0) | ((start > 0) == buys)
+        kind = np.where(opens, 0, np.where((end == 0) | ((end > 0) == (start > 0)), 1, 2))
         sold = ["Open Short", "Close Long", "Long > Short"]
         bought = ["Open Long", "Close Short", "Short > Long"]
         names = np.array([sold, bought])
         spot = self._is_spot[coin]
         word = np.where(spot, np.where(buys, "Buy", "Sell"), names[buys.astype(int), kind])
-        start = sz * chance.lognormal(3, 2.2, len(coin))
-        start = _rounded(start, self._size_decimals[coin])
-        start = np.where(spot | (buys == (kind == 0)), start, -start)
-        start[(kind == 0) & (chance.random(len(coin)) < 0.07)] = 0.0
-        noise = chance.random(len(coin)) < 0.02
+        balance = np.rint(lots * chance.lognormal(3, 2.2, len(coin)))
+        before = np.where(spot, balance, start) / 10.0 ** self._size_decimals[coin]
+        noise = (chance.random(len(coin)) < 0.02) & (before != 0)
         texts = [
             f"{value:.9f}1" if noisy else _text(value)
-            for value, noisy in zip(start.tolist(), noise.tolist(), strict=True)
+            for value, noisy in zip(before.tolist(), noise.tolist(), strict=True)
         ]
         gain = chance.normal(0, 1, len(coin)) * chance.lognormal(0, 1.8, len(coin))
         gain = np.where(kind == 0, 0.0, gain.round(6))
@@ -234,6 +272,59 @@ class _Market:
     def _twap_ids(self, has: Numbers) -> list[str]:
         numbers = self._chance.integers(1_306_000, 1_307_000, len(has)).tolist()
         return [str(n) if there else "null" for there, n in zip(has.tolist(), numbers, strict=True)]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _follow_positions(
+    held: Numbers,
+    remembered: Numbers,
+    order: Numbers,
+    coin: Numbers,
+    taker: Numbers,
+    maker: Numbers,
+    taker_buys: Numbers,
+    lots: Numbers,
+    chance: Numbers,
+    places: Numbers,
+) -> Numbers:
+    """Position before each leg, the buyer's and then the seller's of each trade, in lots.
+
+    Some orders are turned into such as close one of the remembered positions, or flip it: their
+    coin, taker, side and lots are written over.
+    """
+    trades = len(order)
+    start = np.zeros(2 * trades, np.int64)
+    trade = 0
+    while trade < trades:
+        this = order[trade]
+        end = trade
+        while end < trades and order[end] == this:
+            end += 1
+        wallet, of_coin = remembered[places[this]]
+        left = abs(held[wallet, of_coin])
+        if chance[this] < _CLOSING_ORDERS and left > 0:
+            coin[this], taker[this] = of_coin, wallet
+            taker_buys[this] = held[wallet, of_coin] < 0
+            if chance[this] < _FLIPPING_ORDERS:
+                left += left // 2 + 1
+            for at in range(trade, end):
+                # At least a lot each; the last one takes what is left.
+                share = left // (end - at) if at < end - 1 else left
+                lots[at] = max(share, 1)
+                left -= lots[at]
+        for at in range(trade, end):
+            of_taker, of_coin = (0, coin[this]) if taker_buys[this] else (1, coin[this])
+            for role in range(2):
+                # 0: the buyer, 1: the seller.
+                wallet = taker[this] if role == of_taker else maker[at]
+                before = held[wallet, of_coin]
+                start[2 * at + role] = before
+                held[wallet, of_coin] = before + (lots[at] if role == 0 else -lots[at])
+                if before == 0:
+                    place = places[len(taker) + at]
+                    remembered[place] = (wallet, of_coin)
+        trade = end
+    return start
 
 
 def _zipf(count: int, offset: int) -> Numbers:

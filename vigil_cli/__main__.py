@@ -9,11 +9,7 @@ from pathlib import Path
 from psycopg import Error as DatabaseError
 
 from vigil_cli import database, disk, sample
-from vigil_cli.analyze import analyze
-from vigil_cli.backfill import backfill
-from vigil_cli.demo import demo
 from vigil_cli.ready import dagster_ready
-from vigil_cli.services import up
 from vigil_core.errors import VigilError
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import embedded_postgres
@@ -34,18 +30,29 @@ def main() -> int:
 
 def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int | None:
     here = database.local(settings) if "local" in recipe else settings
+    # Dagster and the plots take seconds to import: only the recipes that need them wait.
     match recipe:
         case "demo":
+            from vigil_cli.demo import demo
+
             demo(settings, once=arguments.once)
         case "up":
+            from vigil_cli.services import up
+
             up(settings)
         case "backfill":
+            from vigil_cli.backfill import backfill
+
             span = {"select": arguments.select, "force": arguments.force}
             backfill(settings, arguments.start, arguments.end, **span)
         case "fetch-data":
+            from vigil_cli.backfill import backfill
+
             select = "key:raw_fills or key:fills_parquet"
             backfill(settings, arguments.start, arguments.end, select=select)
         case "cloud-load" | "local-load":
+            from vigil_cli.backfill import backfill
+
             backfill(here, arguments.start, arguments.end, select="key:fills")
         case "cloud-sample":
             sample.cloud_sample(settings, arguments)
@@ -67,6 +74,8 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
         case "db-reset":
             database.reset(settings, arguments.yes_drop)
         case "analyze":
+            from vigil_cli.analyze import analyze
+
             print(analyze(settings))
         case "clean":
             disk.clean(settings, yes=arguments.yes)

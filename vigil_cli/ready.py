@@ -1,10 +1,11 @@
 """What every recipe needs before it can work: a database, its schema, Dagster's storage."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import dagster as dg
+from typing import TYPE_CHECKING
 
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import (
@@ -14,6 +15,9 @@ from vigil_resources.wiring import (
     embedded_postgres,
     open_warehouse,
 )
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 @contextmanager
@@ -57,6 +61,9 @@ def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         config.write_text((PROJECT_ROOT / "dagster_home" / "dagster.yaml").read_text())
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     os.environ["DAGSTER_PG_URL"] = dagster_storage_url(settings)
+    # Seconds to import; whoever only wants the database does not come here.
+    import dagster as dg
+
     with dg.DagsterInstance.get() as instance:
         # Each storage makes its tables at first use; web server and daemon doing that at the
         # same time on an empty database leave it broken.
