@@ -31,6 +31,8 @@ SETTINGS = """\
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 100
+# A question over all days locks each day's table and its three indexes.
+max_locks_per_transaction = 256
 shared_buffers = 256MB
 maintenance_work_mem = 512MB
 max_wal_size = 4GB
