@@ -272,6 +272,7 @@ class Warehouse:
         """
         with self.connect() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [2, 0])
+            connection.execute(query("schema/more_memory"))
             # One snapshot for all of it: a day built meanwhile is not in the fingerprint.
             row = connection.execute(query("profiles/fingerprint")).fetchone()
             built_from = row[0] if row else ""

@@ -48,7 +48,6 @@ WITH day_fills AS (
         ORDER BY d.day DESC
         LIMIT 1
     ) AS c
-    WHERE is_perp(t.coin)
 ), chained AS (
     SELECT
         f.*,
