@@ -1,4 +1,4 @@
-"""Runs what is measured: `python -m bench [ingest|stages|warehouse] [ARGUMENTS]`.
+"""Runs what is measured: `python -m bench [ingest|stages|warehouse|fifo|sizes] [ARGUMENTS]`.
 
 Without a name, all.
 """
@@ -6,7 +6,7 @@ Without a name, all.
 import runpy
 import sys
 
-NAMES = ("ingest", "stages", "warehouse")
+NAMES = ("ingest", "stages", "warehouse", "fifo", "sizes")
 
 if __name__ == "__main__":
     asked = sys.argv[1:2]

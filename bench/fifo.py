@@ -17,6 +17,7 @@ million entries in a process of its own, for its peak memory.
 """
 
 import argparse
+import gc
 import json
 import statistics
 import subprocess
@@ -39,8 +40,8 @@ DAY = 1_761_955_200_000
 COINS = 150
 PAIRS = 50_000
 WALLETS = 20_000
-FLAT = 0.5
-"""Share of the fills that turn towards zero: with all others at random, positions stay small."""
+AGAINST = 0.5
+"""Share of the fills that go against what is held; all others buy or sell at random."""
 
 
 def texts(count: int) -> list[str]:
@@ -89,14 +90,14 @@ def made_up_day(fills: int, seed: int = 1) -> pl.DataFrame:
 
 
 def _walk(pair: Any, size: Any, chance: Any) -> tuple[Any, Any]:
-    """Positions before, and signed sizes; some fills close all that is held."""
+    """Positions before, and signed sizes."""
     held = np.zeros(PAIRS, np.int64)
     start, signed = np.empty(len(pair), np.int64), np.empty(len(pair), np.int64)
     for row, (of, quantity, luck) in enumerate(
         zip(pair.tolist(), size.tolist(), chance.tolist(), strict=True)
     ):
         position = int(held[of])
-        buys = position < 0 if luck < FLAT and position else luck * 1e6 % 2 < 1
+        buys = position < 0 if luck < AGAINST and position else luck * 1e6 % 2 < 1
         start[row] = position
         signed[row] = quantity if buys else -quantity
         held[of] = position + signed[row]
@@ -204,10 +205,15 @@ class Loop:
 
 
 def timed(what: Callable[[], Any], times: list[tuple[float, float]]) -> Any:
-    """What it gives; wall and CPU seconds go behind `times`."""
+    """What it gives; wall and CPU seconds go behind `times`.
+
+    Without the garbage collector, which would go through millions of rows again and again.
+    """
+    gc.disable()
     wall, cpu = time.perf_counter(), time.process_time()
     result = what()
     times.append((time.perf_counter() - wall, time.process_time() - cpu))
+    gc.enable()
     return result
 
 
@@ -270,15 +276,19 @@ def profile_table(fills: int, rounds: int) -> None:
         print(f"  {name:9}{wall:7.2f} s wall{cpu:7.2f} s CPU")
 
 
-def many_entries(count: int, seed: int = 1) -> pl.DataFrame:
-    """Entries over the day: a few markets crowded, most not; a fifth of the entries is followed.
+def many_entries(count: int, *, even: bool, seed: int = 1) -> pl.DataFrame:
+    """Entries over the day, a fifth of them followed.
+
+    Markets and wallets are a few busy and crowded ones and many others; or, `even`, as many as
+    leave about 31 neighbours to each entry, close to the limit: more candidates there cannot be.
 
     A wallet with an odd number enters after the one before it, often within five minutes.
     """
     chance = np.random.default_rng(seed)
     leaders = count * 5 // 6
-    coin = (300 * chance.random(leaders) ** 1.5).astype(np.int64)
-    wallet = (30_000 * chance.random(leaders) ** 1.5).astype(np.int64) * 2
+    markets, power = (max(count // 9_000, 1), 1.0) if even else (300, 1.5)
+    coin = (markets * chance.random(leaders) ** power).astype(np.int64)
+    wallet = (30_000 * chance.random(leaders) ** power).astype(np.int64) * 2
     at = chance.integers(0, DAY_MS - 500_000, leaders)
     side = chance.integers(0, 2, leaders)
     followed = chance.choice(leaders, count - leaders, replace=False)
@@ -298,9 +308,9 @@ def many_entries(count: int, seed: int = 1) -> pl.DataFrame:
     ).sort("coin", "direction", "address", "time")
 
 
-def pairs_alone(count: int) -> None:
+def pairs_alone(count: int, *, even: bool) -> None:
     """In a process of its own: print seconds and peak memory."""
-    made = many_entries(count)
+    made = many_entries(count, even=even)
     co_occurrences.co_occurrences(made.head(1_000), [])
     before, times = peak_mb(), list[tuple[float, float]]()
     pairs, counts = timed(lambda: co_occurrences.co_occurrences(made, []), times)
@@ -311,13 +321,14 @@ def pairs_alone(count: int) -> None:
 
 def pair_table(count: int) -> None:
     """Print the co-occurrences of so many entries."""
-    command = [sys.executable, "-m", "bench.fifo", "--alone", str(count)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    print(f"\nco-occurrences: {count:,} entries, {found['crowded']:,} crowded, ", end="")
-    print(f"{found['pairs']:,} pairs")
-    print(f"  {found['wall']:.2f} s wall, {found['cpu']:.2f} s CPU, ", end="")
-    print(f"peak {found['peak']:,.0f} MB, {found['before']:,.0f} MB of it the input")
+    for name, more in (("busy and quiet markets", []), ("even markets", ["--even"])):
+        command = [sys.executable, "-m", "bench.fifo", "--alone", str(count), *more]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+        print(f"\nco-occurrences, {name}: {count:,} entries, ", end="")
+        print(f"{found['crowded']:,} crowded, {found['pairs']:,} pairs")
+        print(f"  {found['wall']:.2f} s wall, {found['cpu']:.2f} s CPU, ", end="")
+        print(f"peak {found['peak']:,.0f} MB, {found['before']:,.0f} MB of it before")
 
 
 def main() -> None:
@@ -328,9 +339,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=["fifo", "profiles", "pairs"])
     parser.add_argument("--alone", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--even", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.alone:
-        return pairs_alone(given.alone)
+        return pairs_alone(given.alone, even=given.even)
     if given.only in (None, "fifo"):
         fifo_table(given.fills, given.rounds)
     if given.only in (None, "profiles"):

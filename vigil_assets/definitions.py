@@ -3,6 +3,7 @@
 import dagster as dg
 
 from vigil_assets.aggregates.daily import AGGREGATES
+from vigil_assets.artemis.market_history import market_history
 from vigil_assets.checks import (
     agrees_with_artemis,
     day_is_final,
@@ -19,6 +20,7 @@ from vigil_assets.resources import (
     ArtemisFillsResource,
     AssetCtxsResource,
     LakeResource,
+    MarketHistoryResource,
     RawFillsResource,
     WarehouseResource,
 )
@@ -34,6 +36,7 @@ ASSETS = [
     smart_money_positions,
     trader_profiles,
     asset_ctxs,
+    market_history,
 ]
 
 
@@ -51,6 +54,7 @@ def defs() -> dg.Definitions:
             "artemis": ArtemisFillsResource(),
             "ctxs": AssetCtxsResource(),
             "warehouse": WarehouseResource(),
+            "history": MarketHistoryResource(),
         },
         # A process per step would cost more than the step's work.
         executor=dg.in_process_executor,

@@ -5,6 +5,7 @@ from dagster import ConfigurableResource, InitResourceContext
 from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.lake import Lake
+from vigil_resources.market_history import MarketHistory
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
 from vigil_resources.warehouse import Warehouse
@@ -12,6 +13,7 @@ from vigil_resources.wiring import (
     open_artemis_fills,
     open_asset_ctxs,
     open_lake,
+    open_market_history,
     open_raw_fills,
     open_warehouse,
 )
@@ -53,3 +55,10 @@ class WarehouseResource(ConfigurableResource[Warehouse]):
 
     def create_resource(self, context: InitResourceContext) -> Warehouse:  # noqa: ARG002
         return open_warehouse(Settings.from_environment())
+
+
+class MarketHistoryResource(ConfigurableResource[MarketHistory]):
+    """The lake's fills, and the tables made of them."""
+
+    def create_resource(self, context: InitResourceContext) -> MarketHistory:  # noqa: ARG002
+        return open_market_history(Settings.from_environment())

@@ -12,10 +12,18 @@ from vigil_assets.definitions import ASSETS, defs
 from vigil_assets.staleness import POSITIONS, PROFILES, Staleness, batches
 from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import FIRST_DAY, day_start_ms, days_between
-from vigil_core.errors import InvalidSetting, PartitionsFailed, StoreFailed
+from vigil_core.errors import InvalidSetting, LakeIncomplete, PartitionsFailed, StoreFailed
 from vigil_core.snapshots import asset_ctxs
+from vigil_resources.lake import Lake
+from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.settings import Settings
-from vigil_resources.wiring import open_asset_ctxs, open_lake, open_raw_fills, open_warehouse
+from vigil_resources.wiring import (
+    open_asset_ctxs,
+    open_lake,
+    open_market_history,
+    open_raw_fills,
+    open_warehouse,
+)
 
 BATCH_DAYS = 10
 CONTEXTS = "asset_ctxs"
@@ -76,7 +84,7 @@ def backfill(
             if raw.source == "sandbox":
                 _say("this source is SIMULATED data (vigil_sandbox), not the exchange's")
         staleness = Staleness(instance, *clients)
-        daily = selected - {PROFILES, POSITIONS, CONTEXTS}
+        daily = selected - {PROFILES, POSITIONS, CONTEXTS, *MARKET}
         needed = [(day, daily if force else staleness.of_day(day) & daily) for day in days]
         worked = [day for day, names in needed if names]
         progress = Progress(len(worked))
@@ -93,6 +101,10 @@ def backfill(
             started = time.monotonic()
             failed += _run(instance, days, frozenset({PROFILES}))
             _say(f"trader_profiles: {time.monotonic() - started:.1f} s")
+        if selected & set(MARKET):
+            market_days, market_failures = _market(instance, settings, days, force=force)
+            worked = sorted({*worked, *market_days})
+            failed += market_failures
         if CONTEXTS in selected:
             context_days, context_failures = _contexts(instance, settings, days, force=force)
             worked = sorted({*worked, *context_days})
@@ -122,6 +134,41 @@ def _positions(
     if needed:
         _say(f"{POSITIONS}: {len(needed)} days, {time.monotonic() - begun:.1f} s")
     return needed, failed
+
+
+def _market(
+    instance: dg.DagsterInstance, settings: Settings, days: Sequence[date], *, force: bool
+) -> tuple[list[date], list[tuple[str, str]]]:
+    """Candles, flow and liquidations: the days worked on, and what failed.
+
+    A quiet coin goes on from the day before: a day that was rebuilt may leave the next one stale.
+    """
+    history, lake = open_market_history(settings), open_lake(settings)
+    there = [day for day in days if _is_decoded(lake, day)]
+    seen = [instance.get_materialized_partitions(dg.AssetKey(name)) for name in MARKET]
+    needed = [
+        day
+        for day in there
+        if force or any(str(day) not in one for one in seen) or not history.is_current(day)
+    ]
+    names = frozenset(MARKET)
+    worked: set[date] = set()
+    failed: list[tuple[str, str]] = []
+    progress = Progress(len(needed))
+    while needed and not failed:
+        for batch, _ in batches([(day, names) for day in needed], BATCH_DAYS):
+            failed += _run_batch(instance, batch, names)
+            progress.advance(batch, sum(_rows(settings, day) for day in batch), "market history")
+        worked |= set(needed)
+        needed = [day for day in there if not history.is_current(day)]
+    return sorted(worked), failed
+
+
+def _is_decoded(lake: Lake, day: date) -> bool:
+    try:
+        return bool(lake.day(day).parts)
+    except LakeIncomplete:
+        return False
 
 
 def _contexts(

@@ -1,9 +1,11 @@
 """Settings → clients: the one place that decides which root and which database is meant."""
 
 from vigil_resources.artemis_fills import ArtemisFills
+from vigil_resources.artemis_tables import ArtemisTables
 from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.embedded_postgres import EmbeddedPostgres
 from vigil_resources.lake import Lake
+from vigil_resources.market_history import MarketHistory
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
 from vigil_resources.store import Store
@@ -47,6 +49,11 @@ def _lake_store(settings: Settings) -> Store:
 def open_warehouse(settings: Settings) -> Warehouse:
     """The warehouse at `DATABASE_URL`, or the embedded one. Raises `ServerNotRunning`."""
     return Warehouse(settings.database_url or embedded_postgres(settings).url(DATABASE))
+
+
+def open_market_history(settings: Settings) -> MarketHistory:
+    """Candles, flow and liquidations, from the lake into the warehouse."""
+    return MarketHistory(open_lake(settings), ArtemisTables(open_warehouse(settings)))
 
 
 def dagster_storage_url(settings: Settings) -> str:

@@ -1,0 +1,1 @@
+"""The feature line: market history, snapshots, labels, wallets."""

@@ -1,0 +1,108 @@
+"""The tables of the feature line: read as frames, written a UTC day at a time.
+
+A day of one or several relations is replaced in one transaction, together with what it was made
+of, so that what is stale can be told from the data.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import polars as pl
+from psycopg import sql
+
+from vigil_core.calendar import day_of, day_start_ms
+from vigil_resources.statements import query, template
+from vigil_resources.warehouse import Warehouse
+
+
+class ArtemisTables:
+    """What `sql/migrations/0015_artemis.sql` made, in a warehouse."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    def built_from(self, relation: str) -> dict[date, str]:
+        """The days that are built, and the fingerprint of what each was made of."""
+        rows = self._warehouse.rows("artemis/built_from", {"relation": relation})
+        return {day_of(day): text for day, text in rows}
+
+    def replace_day(
+        self,
+        day: date,
+        frames: Mapping[str, pl.DataFrame],
+        built_from: str,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Make these the day's rows; readers see the old ones or the new, of all relations.
+
+        Args:
+            day: Of whose rows the relations hold no others afterwards.
+            frames: By relation; columns are found by name, `day` is added.
+            built_from: Equal exactly when the rows would be.
+            details: Of the build, kept as JSON.
+        """
+        start = day_start_ms(day)
+        with self._warehouse.connect() as connection, connection.transaction():
+            for relation, frame in frames.items():
+                name = sql.Identifier(relation)
+                connection.execute(query("artemis/lock_relation"), {"relation": relation})
+                connection.execute(template("artemis/delete_day", name=name, day=start))
+                columns = sql.SQL(", ").join(map(sql.Identifier, ["day", *frame.columns]))
+                copy_in = template("artemis/copy_in", name=name, columns=columns)
+                rows = _csv(frame.select(pl.lit(start).alias("day"), pl.all()))
+                with connection.cursor() as cursor, cursor.copy(copy_in) as copy:
+                    copy.write(rows)
+                state = {
+                    "relation": relation,
+                    "day": start,
+                    "built_from": built_from,
+                    "row_count": frame.height,
+                    "details": json.dumps(details or {}),
+                }
+                connection.execute(query("artemis/save_state"), state)
+
+    def read(
+        self,
+        statement: str,
+        schema: Mapping[str, pl.DataType],
+        /,
+        **parts: sql.Composable | int,
+    ) -> pl.DataFrame:
+        """What one of `sql/queries` gives, columns of the schema in its order.
+
+        Decimals are exact; what does not fit them is an error.
+        """
+        copy_out = template("artemis/copy_out", statement=template(statement, **parts))
+        content = io.BytesIO()
+        with (
+            self._warehouse.connect(read_only=True) as connection,
+            connection.cursor() as cursor,
+            cursor.copy(copy_out) as copy,
+        ):
+            for piece in copy:
+                content.write(piece)
+        content.seek(0)
+        as_text = {
+            name: pl.String() if isinstance(dtype, pl.Decimal | pl.Boolean) else dtype
+            for name, dtype in schema.items()
+        }
+        table = pl.read_csv(content, schema_overrides=as_text)
+        return table.select(
+            (pl.col(name) == "t").alias(name)
+            if isinstance(dtype, pl.Boolean)
+            else pl.col(name).cast(dtype)
+            for name, dtype in schema.items()
+        )
+
+
+def _csv(frame: pl.DataFrame) -> bytes:
+    """Without header; a decimal with the digits it has, not with its column's scale."""
+    digits = (
+        pl.selectors.decimal().cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    )
+    content = io.BytesIO()
+    frame.with_columns(digits).write_csv(content, include_header=False)
+    return content.getvalue()
