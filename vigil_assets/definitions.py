@@ -4,6 +4,7 @@ import dagster as dg
 
 from vigil_assets.aggregates.daily import AGGREGATES
 from vigil_assets.artemis.market_history import market_history
+from vigil_assets.artemis.snapshots import feature_snapshots, snapshot_labels
 from vigil_assets.checks import (
     agrees_with_artemis,
     day_is_final,
@@ -22,6 +23,7 @@ from vigil_assets.resources import (
     LakeResource,
     MarketHistoryResource,
     RawFillsResource,
+    SnapshotsResource,
     WarehouseResource,
 )
 from vigil_assets.snapshots.asset_ctxs import asset_ctxs, minutes_complete
@@ -37,6 +39,8 @@ ASSETS = [
     trader_profiles,
     asset_ctxs,
     market_history,
+    feature_snapshots,
+    snapshot_labels,
 ]
 
 
@@ -55,6 +59,7 @@ def defs() -> dg.Definitions:
             "ctxs": AssetCtxsResource(),
             "warehouse": WarehouseResource(),
             "history": MarketHistoryResource(),
+            "snapshots": SnapshotsResource(),
         },
         # A process per step would cost more than the step's work.
         executor=dg.in_process_executor,

@@ -8,6 +8,7 @@ from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
+from vigil_resources.snapshots import Snapshots
 from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import (
     open_artemis_fills,
@@ -15,6 +16,7 @@ from vigil_resources.wiring import (
     open_lake,
     open_market_history,
     open_raw_fills,
+    open_snapshots,
     open_warehouse,
 )
 
@@ -62,3 +64,10 @@ class MarketHistoryResource(ConfigurableResource[MarketHistory]):
 
     def create_resource(self, context: InitResourceContext) -> MarketHistory:  # noqa: ARG002
         return open_market_history(Settings.from_environment())
+
+
+class SnapshotsResource(ConfigurableResource[Snapshots]):
+    """The tables of the feature line, for the coins of `VIGIL_COINS`."""
+
+    def create_resource(self, context: InitResourceContext) -> Snapshots:  # noqa: ARG002
+        return open_snapshots(Settings.from_environment())

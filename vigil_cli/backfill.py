@@ -2,9 +2,10 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 
 import dagster as dg
 
@@ -17,11 +18,13 @@ from vigil_core.snapshots import asset_ctxs
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.settings import Settings
+from vigil_resources.snapshots import FEATURES, LABELS
 from vigil_resources.wiring import (
     open_asset_ctxs,
     open_lake,
     open_market_history,
     open_raw_fills,
+    open_snapshots,
     open_warehouse,
 )
 
@@ -84,7 +87,7 @@ def backfill(
             if raw.source == "sandbox":
                 _say("this source is SIMULATED data (vigil_sandbox), not the exchange's")
         staleness = Staleness(instance, *clients)
-        daily = selected - {PROFILES, POSITIONS, CONTEXTS, *MARKET}
+        daily = selected - {PROFILES, POSITIONS, CONTEXTS, *MARKET, FEATURES, LABELS}
         needed = [(day, daily if force else staleness.of_day(day) & daily) for day in days]
         worked = [day for day, names in needed if names]
         progress = Progress(len(worked))
@@ -101,10 +104,11 @@ def backfill(
             started = time.monotonic()
             failed += _run(instance, days, frozenset({PROFILES}))
             _say(f"trader_profiles: {time.monotonic() - started:.1f} s")
-        if selected & set(MARKET):
-            market_days, market_failures = _market(instance, settings, days, force=force)
-            worked = sorted({*worked, *market_days})
-            failed += market_failures
+        for stage in _stages(settings):
+            if stage.names & selected:
+                stage_days, stage_failures = _follow(instance, settings, stage, days, force=force)
+                worked = sorted({*worked, *stage_days})
+                failed += stage_failures
         if CONTEXTS in selected:
             context_days, context_failures = _contexts(instance, settings, days, force=force)
             worked = sorted({*worked, *context_days})
@@ -136,31 +140,56 @@ def _positions(
     return needed, failed
 
 
-def _market(
-    instance: dg.DagsterInstance, settings: Settings, days: Sequence[date], *, force: bool
-) -> tuple[list[date], list[tuple[str, str]]]:
-    """Candles, flow and liquidations: the days worked on, and what failed.
+@dataclass(frozen=True)
+class _Stage:
+    """Assets of the feature line that are made together, and whether a day of them is current.
 
-    A quiet coin goes on from the day before: a day that was rebuilt may leave the next one stale.
+    Each reads what the stages before it made of that day and its neighbours.
     """
-    history, lake = open_market_history(settings), open_lake(settings)
+
+    what: str
+    names: frozenset[str]
+    is_current: Callable[[date], bool]
+
+
+def _stages(settings: Settings) -> list[_Stage]:
+    history, snapshots = open_market_history(settings), open_snapshots(settings)
+    return [
+        _Stage("market history", frozenset(MARKET), history.is_current),
+        _Stage("features", frozenset({FEATURES}), partial(snapshots.is_current, FEATURES)),
+        _Stage("labels", frozenset({LABELS}), partial(snapshots.is_current, LABELS)),
+    ]
+
+
+def _follow(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    stage: _Stage,
+    days: Sequence[date],
+    *,
+    force: bool,
+) -> tuple[list[date], list[tuple[str, str]]]:
+    """The days of a stage worked on, and what failed.
+
+    A day that was rebuilt may leave the next one stale: a quiet coin goes on from the day before.
+    """
+    lake = open_lake(settings)
     there = [day for day in days if _is_decoded(lake, day)]
-    seen = [instance.get_materialized_partitions(dg.AssetKey(name)) for name in MARKET]
+    seen = [instance.get_materialized_partitions(dg.AssetKey(name)) for name in stage.names]
     needed = [
         day
         for day in there
-        if force or any(str(day) not in one for one in seen) or not history.is_current(day)
+        if force or any(str(day) not in one for one in seen) or not stage.is_current(day)
     ]
-    names = frozenset(MARKET)
     worked: set[date] = set()
     failed: list[tuple[str, str]] = []
     progress = Progress(len(needed))
     while needed and not failed:
-        for batch, _ in batches([(day, names) for day in needed], BATCH_DAYS):
-            failed += _run_batch(instance, batch, names)
-            progress.advance(batch, sum(_rows(settings, day) for day in batch), "market history")
+        for batch, _ in batches([(day, stage.names) for day in needed], BATCH_DAYS):
+            failed += _run_batch(instance, batch, stage.names)
+            progress.advance(batch, sum(_rows(settings, day) for day in batch), stage.what)
         worked |= set(needed)
-        needed = [day for day in there if not history.is_current(day)]
+        needed = [day for day in there if not stage.is_current(day)]
     return sorted(worked), failed
 
 

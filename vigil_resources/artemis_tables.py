@@ -29,6 +29,16 @@ class ArtemisTables:
         rows = self._warehouse.rows("artemis/built_from", {"relation": relation})
         return {day_of(day): text for day, text in rows}
 
+    def states(self, relations: list[str], start: int, end: int) -> list[tuple[str, int, str]]:
+        """Relation, day and fingerprint of what was built for the days in [start, end)."""
+        asked = {"relations": relations, "start": start, "end": end}
+        return self._warehouse.rows("artemis/states", asked)
+
+    def traded_coins(self, day: date) -> list[str]:
+        """The perps of the day's market history."""
+        rows = self._warehouse.rows("artemis/traded_coins", {"day": day_start_ms(day)})
+        return [coin for (coin,) in rows]
+
     def replace_day(
         self,
         day: date,

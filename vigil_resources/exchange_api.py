@@ -163,6 +163,7 @@ class WeightBudget:
                     wait = self._wait(state, weight, now)
                     if wait <= 0:
                         return state.add(weight, now, is_open=True)
+                # Others settle for less meanwhile, and slow times end: look again soon.
                 self._sleep(min(wait, self._poll))
 
     def settle(self, charge: Charge, weight: int) -> None:
@@ -182,7 +183,7 @@ class WeightBudget:
             return sum(entry.weight for entry in state.charges.values())
 
     def _wait(self, state: "_State", weight: int, now: float) -> float:
-        """Seconds until there may be room; 0 if there is."""
+        """Seconds until there is room, if nothing is given back before; 0 if there is."""
         is_halved = now < state.halved_until
         limit = max(1, self._per_minute // 2) if is_halved else self._per_minute
         free = limit - sum(entry.weight for entry in state.charges.values())
@@ -192,7 +193,7 @@ class WeightBudget:
         for end, freed in sorted((self._end(e), e.weight) for e in state.charges.values()):
             missing -= freed
             if missing <= 0:
-                return min(end, state.halved_until) - now if is_halved else end - now
+                return end - now
         raise AssertionError("unreachable: without charges there is room")
 
     def _end(self, entry: "_Entry") -> float:

@@ -38,6 +38,8 @@ class Settings:
     artemis_is_meant: bool
     """Whether fills are to be held against Artemis' copy: `VIGIL_ARTEMIS_DATA` is given. Its
     bucket too lets the reader pay."""
+    coins: tuple[str, ...] | None
+    """Of which there are feature snapshots; None for all."""
     lake: str
     """Root of the Parquet lake: likewise."""
     database_url: str | None
@@ -67,6 +69,7 @@ class Settings:
                 given.get("VIGIL_ARTEMIS_DATA", "s3://artemis-hyperliquid-data/raw")
             ),
             artemis_is_meant="VIGIL_ARTEMIS_DATA" in given,
+            coins=_coins(given.get("VIGIL_COINS", "BTC,ETH,SOL")),
             lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
             database_url=_postgres(given, "DATABASE_URL"),
             dagster_pg_url=_postgres(given, "DAGSTER_PG_URL"),
@@ -91,6 +94,15 @@ class Settings:
 def _path(text: str) -> Path:
     """A relative path counts from the project's folder, wherever the process was started."""
     return (PROJECT_ROOT / Path(text).expanduser()).resolve()
+
+
+def _coins(text: str) -> tuple[str, ...] | None:
+    if text.strip() == "*":
+        return None
+    coins = tuple(coin.strip() for coin in text.split(",") if coin.strip())
+    if not coins:
+        raise InvalidSetting("VIGIL_COINS", text, "coins as the exchange writes them, or *")
+    return coins
 
 
 def _root(text: str) -> str:

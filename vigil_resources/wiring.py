@@ -6,8 +6,10 @@ from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.embedded_postgres import EmbeddedPostgres
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
+from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
+from vigil_resources.snapshots import Snapshots
 from vigil_resources.store import Store
 from vigil_resources.warehouse import Warehouse
 
@@ -54,6 +56,18 @@ def open_warehouse(settings: Settings) -> Warehouse:
 def open_market_history(settings: Settings) -> MarketHistory:
     """Candles, flow and liquidations, from the lake into the warehouse."""
     return MarketHistory(open_lake(settings), ArtemisTables(open_warehouse(settings)))
+
+
+def open_perp_balances(settings: Settings) -> PerpBalances:
+    """Artemis' balances at `VIGIL_ARTEMIS_DATA`, and where they lie in the lake."""
+    artemis = Store(settings.artemis_data, settings.s3_for(settings.artemis_data))
+    return PerpBalances(artemis, _lake_store(settings), settings.data_dir / "scratch")
+
+
+def open_snapshots(settings: Settings) -> Snapshots:
+    """Feature snapshots and their labels, of `VIGIL_COINS`."""
+    tables = ArtemisTables(open_warehouse(settings))
+    return Snapshots(tables, open_perp_balances(settings), settings.coins)
 
 
 def dagster_storage_url(settings: Settings) -> str:

@@ -45,12 +45,14 @@ CREATE TABLE oi_history (
     holders      bigint,
     oi_imbalance double precision,
     oi_drift     double precision,
+    usable       boolean NOT NULL,
     PRIMARY KEY (coin, kind, recorded_at)
 );
 CREATE INDEX oi_history_day ON oi_history (day);
 COMMENT ON COLUMN oi_history.recorded_at IS 'ms; of a snapshot, its latest record; of a carried row, a five-minute mark';
 COMMENT ON COLUMN oi_history.oi_usd IS 'one side: sum of the longs'' value';
-COMMENT ON COLUMN oi_history.oi_imbalance IS '|longs - shorts| / (longs + shorts); above 0.10 neither anchor nor observation';
+COMMENT ON COLUMN oi_history.oi_imbalance IS '|longs - shorts| / (longs + shorts)';
+COMMENT ON COLUMN oi_history.usable IS 'longs and shorts agree; else neither anchor nor observation';
 COMMENT ON COLUMN oi_history.oi_drift IS 'what was carried from the snapshot before / this snapshot - 1';
 
 CREATE TABLE liquidation_events (

@@ -1,0 +1,62 @@
+"""Feature snapshots and labels of a small world, from its files to the tables."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.conftest import Installation, installed
+from vigil_cli.backfill import backfill
+from vigil_sandbox.world import TINY, write_world
+
+FIRST = TINY.first_day
+LAST = FIRST + timedelta(days=TINY.day_count - 1)
+INPUTS = "key:raw_fills or key:fills_parquet or key:candles"
+BOTH = "key:feature_snapshots or key:snapshot_labels"
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, module_patch: pytest.MonkeyPatch
+) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("world")
+    write_world(TINY, folder / "raw")
+    module_patch.setenv("VIGIL_COINS", "BTC,ETH")
+    with installed(folder, folder / "raw", module_patch) as vigil:
+        backfill(vigil.settings, FIRST, FIRST, select=f"{INPUTS} or {BOTH}")
+        yield vigil
+
+
+def test_every_coin_has_288_snapshots_and_as_many_labels(world: Installation) -> None:
+    for relation in ("feature_snapshots", "snapshot_labels"):
+        rows = world.records(f"SELECT coin, count(*) AS rows FROM {relation} GROUP BY 1 ORDER BY 1")
+        assert rows == [{"coin": "BTC", "rows": 288}, {"coin": "ETH", "rows": 288}]
+
+
+def test_what_is_known_is_flagged_and_what_is_not_has_a_reason(world: Installation) -> None:
+    rows = world.records("SELECT * FROM feature_snapshots")
+    assert sum(row["cvd_avail"] for row in rows) > 30
+    assert sum(row["realized_vol_avail"] for row in rows) > 300
+    for row in rows:
+        assert (row["cvd_normalized_5m"] is not None) == bool(row["cvd_avail"])
+        assert ("cvd_normalized_5m" in row["reasons"]) == (not row["cvd_avail"])
+        assert row["input_max_time"] is None or row["input_max_time"] < row["snapshot_at"]
+
+
+def test_labels_wait_for_the_next_day_and_stay_when_it_comes(world: Installation) -> None:
+    counted = "SELECT label_status, count(*) AS rows FROM snapshot_labels WHERE day = {} GROUP BY 1"
+    first = world.records("SELECT min(day) AS day FROM snapshot_labels")[0]["day"]
+    before = {r["label_status"]: r["rows"] for r in world.records(counted.format(first))}
+    complete = "SELECT * FROM snapshot_labels WHERE label_status = 'complete' AND day = {}"
+    known = world.records(f"{complete.format(first)} ORDER BY coin, snapshot_at")
+    assert before["pending"] > 0
+    assert known
+
+    backfill(world.settings, FIRST, LAST, select=f"{INPUTS} or {BOTH}")
+
+    after = {r["label_status"]: r["rows"] for r in world.records(counted.format(first))}
+    assert "pending" not in after
+    assert after["complete"] > before["complete"]
+    now = world.records(f"{complete.format(first)} ORDER BY coin, snapshot_at")
+    assert [row for row in now if row in known] == known
+    assert backfill(world.settings, FIRST, LAST, select=f"{INPUTS} or {BOTH}") == 0
