@@ -3,6 +3,11 @@
 import dagster as dg
 
 from vigil_assets.aggregates.daily import AGGREGATES
+from vigil_assets.artemis.balances import (
+    open_interest,
+    perp_balances_parquet,
+    raw_perp_balances,
+)
 from vigil_assets.artemis.market_history import market_history
 from vigil_assets.artemis.snapshots import feature_snapshots, snapshot_labels
 from vigil_assets.checks import (
@@ -22,6 +27,8 @@ from vigil_assets.resources import (
     AssetCtxsResource,
     LakeResource,
     MarketHistoryResource,
+    OpenInterestResource,
+    PerpBalancesResource,
     RawFillsResource,
     SnapshotsResource,
     WarehouseResource,
@@ -39,6 +46,9 @@ ASSETS = [
     trader_profiles,
     asset_ctxs,
     market_history,
+    raw_perp_balances,
+    perp_balances_parquet,
+    open_interest,
     feature_snapshots,
     snapshot_labels,
 ]
@@ -59,6 +69,8 @@ def defs() -> dg.Definitions:
             "ctxs": AssetCtxsResource(),
             "warehouse": WarehouseResource(),
             "history": MarketHistoryResource(),
+            "balances": PerpBalancesResource(),
+            "interest": OpenInterestResource(),
             "snapshots": SnapshotsResource(),
         },
         # A process per step would cost more than the step's work.

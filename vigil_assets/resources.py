@@ -6,6 +6,8 @@ from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
+from vigil_resources.open_interest import OpenInterest
+from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
 from vigil_resources.snapshots import Snapshots
@@ -15,6 +17,8 @@ from vigil_resources.wiring import (
     open_asset_ctxs,
     open_lake,
     open_market_history,
+    open_open_interest,
+    open_perp_balances,
     open_raw_fills,
     open_snapshots,
     open_warehouse,
@@ -71,3 +75,17 @@ class SnapshotsResource(ConfigurableResource[Snapshots]):
 
     def create_resource(self, context: InitResourceContext) -> Snapshots:  # noqa: ARG002
         return open_snapshots(Settings.from_environment())
+
+
+class PerpBalancesResource(ConfigurableResource[PerpBalances]):
+    """Artemis' balances: `VIGIL_ARTEMIS_DATA`, and the lake."""
+
+    def create_resource(self, context: InitResourceContext) -> PerpBalances:  # noqa: ARG002
+        return open_perp_balances(Settings.from_environment())
+
+
+class OpenInterestResource(ConfigurableResource[OpenInterest]):
+    """The lake's fills and balances, and the tables made of them."""
+
+    def create_resource(self, context: InitResourceContext) -> OpenInterest:  # noqa: ARG002
+        return open_open_interest(Settings.from_environment())

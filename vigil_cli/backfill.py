@@ -17,12 +17,15 @@ from vigil_core.errors import InvalidSetting, LakeIncomplete, PartitionsFailed, 
 from vigil_core.snapshots import asset_ctxs
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import RELATIONS as MARKET
+from vigil_resources.open_interest import RELATIONS as INTEREST
 from vigil_resources.settings import Settings
 from vigil_resources.snapshots import FEATURES, LABELS
 from vigil_resources.wiring import (
     open_asset_ctxs,
     open_lake,
     open_market_history,
+    open_open_interest,
+    open_perp_balances,
     open_raw_fills,
     open_snapshots,
     open_warehouse,
@@ -31,6 +34,9 @@ from vigil_resources.wiring import (
 BATCH_DAYS = 10
 CONTEXTS = "asset_ctxs"
 """Comes from another bucket than all other assets, and from its own first day on."""
+
+BALANCES = frozenset({"raw_perp_balances", "perp_balances_parquet"})
+"""Come from Artemis' bucket."""
 
 
 @dataclass
@@ -87,7 +93,9 @@ def backfill(
             if raw.source == "sandbox":
                 _say("this source is SIMULATED data (vigil_sandbox), not the exchange's")
         staleness = Staleness(instance, *clients)
-        daily = selected - {PROFILES, POSITIONS, CONTEXTS, *MARKET, FEATURES, LABELS}
+        stages = _stages(settings)
+        later = frozenset[str]().union(*(stage.names for stage in stages))
+        daily = selected - {PROFILES, POSITIONS, CONTEXTS} - later
         needed = [(day, daily if force else staleness.of_day(day) & daily) for day in days]
         worked = [day for day, names in needed if names]
         progress = Progress(len(worked))
@@ -104,7 +112,7 @@ def backfill(
             started = time.monotonic()
             failed += _run(instance, days, frozenset({PROFILES}))
             _say(f"trader_profiles: {time.monotonic() - started:.1f} s")
-        for stage in _stages(settings):
+        for stage in stages:
             if stage.names & selected:
                 stage_days, stage_failures = _follow(instance, settings, stage, days, force=force)
                 worked = sorted({*worked, *stage_days})
@@ -154,8 +162,11 @@ class _Stage:
 
 def _stages(settings: Settings) -> list[_Stage]:
     history, snapshots = open_market_history(settings), open_snapshots(settings)
+    balances, interest = open_perp_balances(settings), open_open_interest(settings)
     return [
         _Stage("market history", frozenset(MARKET), history.is_current),
+        _Stage("balances", BALANCES, balances.is_current),
+        _Stage("open interest", frozenset(INTEREST), interest.is_current),
         _Stage("features", frozenset({FEATURES}), partial(snapshots.is_current, FEATURES)),
         _Stage("labels", frozenset({LABELS}), partial(snapshots.is_current, LABELS)),
     ]
@@ -234,10 +245,13 @@ def _selected(select: str | None, settings: Settings) -> frozenset[str]:
     keys = [key for asset in ASSETS for key in asset.keys]
     if select is None:
         names = frozenset(key.to_user_string() for key in keys)
-        if settings.archive_is_meant:
-            return names
-        _say(f"{CONTEXTS} is left out: VIGIL_NODE_DATA is given, VIGIL_ARCHIVE_DATA is not")
-        return names - {CONTEXTS}
+        if not settings.archive_is_meant:
+            _say(f"{CONTEXTS} is left out: VIGIL_NODE_DATA is given, VIGIL_ARCHIVE_DATA is not")
+            names -= {CONTEXTS}
+        if not settings.artemis_is_meant:
+            _say("balances are left out: VIGIL_ARTEMIS_DATA is not given")
+            names -= BALANCES
+        return names
     expected = "a selection, in Dagster's syntax, that names at least one asset"
     try:
         chosen = dg.AssetSelection.from_string(select).resolve(ASSETS)

@@ -29,6 +29,20 @@ class ArtemisTables:
         rows = self._warehouse.rows("artemis/built_from", {"relation": relation})
         return {day_of(day): text for day, text in rows}
 
+    def merge_addresses(self, day: date, addresses: list[str], built_from: str) -> None:
+        """Add those that are new, and let `first_seen` and `last_seen` of the others follow."""
+        at = {"day": day_start_ms(day)}
+        with self._warehouse.connect() as connection, connection.transaction():
+            connection.execute(query("artemis/lock_relation"), {"relation": "addresses"})
+            connection.execute(query("artemis/merge_addresses"), at | {"addresses": addresses})
+            state = {
+                "relation": "addresses",
+                "built_from": built_from,
+                "row_count": len(addresses),
+                "details": "{}",
+            }
+            connection.execute(query("artemis/save_state"), at | state)
+
     def states(self, relations: list[str], start: int, end: int) -> list[tuple[str, int, str]]:
         """Relation, day and fingerprint of what was built for the days in [start, end)."""
         asked = {"relations": relations, "start": start, "end": end}

@@ -241,6 +241,13 @@ class PerpBalances:
         self.lake.write(_entry_key(day), entry.to_json())
         return entry
 
+    def is_current(self, day: date) -> bool:
+        """Whether the lake holds what lies at the source now; also where neither has the day."""
+        found, kept = self._found(day), self.finished(day)
+        if kept is None:
+            return not found.objects
+        return self._is_current(kept, day, found, self._source())
+
     def _is_current(self, entry: Entry, day: date, found: _Found, source: str) -> bool:
         here = [Listed(item.key, item.size, item.etag) for item in entry.objects]
         if (here, entry.source, entry.version) != (found.objects, source, READER_VERSION):

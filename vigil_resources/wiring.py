@@ -6,6 +6,7 @@ from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.embedded_postgres import EmbeddedPostgres
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
+from vigil_resources.open_interest import OpenInterest
 from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
@@ -62,6 +63,12 @@ def open_perp_balances(settings: Settings) -> PerpBalances:
     """Artemis' balances at `VIGIL_ARTEMIS_DATA`, and where they lie in the lake."""
     artemis = Store(settings.artemis_data, settings.s3_for(settings.artemis_data))
     return PerpBalances(artemis, _lake_store(settings), settings.data_dir / "scratch")
+
+
+def open_open_interest(settings: Settings) -> OpenInterest:
+    """Open interest, addresses and account balances."""
+    tables = ArtemisTables(open_warehouse(settings))
+    return OpenInterest(open_lake(settings), open_perp_balances(settings), tables)
 
 
 def open_snapshots(settings: Settings) -> Snapshots:

@@ -105,6 +105,8 @@ def write_world(
         "format_version": FORMAT_VERSION,
         "sha256": spec.fingerprint(),
     }
+    # Artemis' copies are a root of their own.
+    write_json(root / "artemis" / "raw" / MARKER, marker)
     write_json(root / MARKER, marker)
     (root / _STARTED).unlink()
     report(f"{simulation.fill_count} fills of {len(simulation.traders)} traders")

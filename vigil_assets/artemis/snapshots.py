@@ -11,7 +11,13 @@ from vigil_resources.snapshots import Snapshots
 @dg.asset(
     group_name="artemis",
     kinds={"polars", "postgres"},
-    deps=["candles", "volume_history", "trade_flow_history", "liquidation_events"],
+    deps=[
+        "candles",
+        "volume_history",
+        "trade_flow_history",
+        "liquidation_events",
+        "oi_history",
+    ],
     code_version=DEFAULT.feature_version,
     **DAILY,
 )

@@ -1,0 +1,66 @@
+"""Balances of a small world, the open interest in them, and what snapshots make of it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from tests.conftest import Installation, installed
+from vigil_cli.backfill import backfill
+from vigil_sandbox.world import TINY, write_world
+
+FIRST = TINY.first_day
+LAST = FIRST + timedelta(days=TINY.day_count - 1)
+SELECT = "+key:feature_snapshots or key:snapshot_labels"
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, module_patch: pytest.MonkeyPatch
+) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("world")
+    write_world(TINY, folder / "raw")
+    module_patch.setenv("VIGIL_COINS", "BTC,ETH")
+    module_patch.setenv("VIGIL_ARTEMIS_DATA", str(folder / "raw" / "artemis" / "raw"))
+    with installed(folder, folder / "raw", module_patch) as vigil:
+        backfill(vigil.settings, FIRST, LAST, select=SELECT)
+        yield vigil
+
+
+def test_both_sides_of_the_core_perps_agree_and_are_carried_on(world: Installation) -> None:
+    rows = world.records("SELECT * FROM oi_history WHERE kind = 'snapshot'")
+    assert rows
+    assert all(row["oi_usd"] > 0 and row["oi_imbalance"] < 0.01 for row in rows if row["usable"])
+    days = world.records("SELECT count(DISTINCT day) AS days FROM oi_history")
+    assert days[0]["days"] == TINY.day_count
+    assert world.records("SELECT count(*) AS rows FROM oi_history WHERE kind = 'carried'")[0][
+        "rows"
+    ]
+
+
+def test_what_was_carried_to_the_next_count_is_what_was_counted(world: Installation) -> None:
+    drifts = world.records("SELECT coin, oi_drift FROM oi_history WHERE oi_drift IS NOT NULL")
+    assert drifts
+    assert max(abs(row["oi_drift"]) for row in drifts) < 0.001
+
+
+def test_large_holders_are_addresses_and_all_accounts_have_balances(world: Installation) -> None:
+    [row] = world.records("SELECT count(*) AS rows, min(tier) AS tier FROM addresses")
+    assert row["rows"] > 0
+    assert row["tier"] == 3
+    [row] = world.records("SELECT count(DISTINCT day) AS days FROM account_balances")
+    assert row["days"] == TINY.day_count
+
+
+def test_snapshots_know_the_magnet_and_the_pressure_reasons(world: Installation) -> None:
+    [row] = world.records(
+        "SELECT sum(liq_magnet_avail) AS magnet, count(oi_kind) AS oi, count(*) AS rows "
+        "FROM feature_snapshots"
+    )
+    assert row["rows"] == 2 * 288 * TINY.day_count
+    assert row["oi"] > 0
+    assert row["magnet"] > 0
+
+
+def test_a_second_run_does_nothing(world: Installation) -> None:
+    assert backfill(world.settings, FIRST, LAST, select=SELECT) == 0

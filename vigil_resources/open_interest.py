@@ -1,0 +1,148 @@
+"""Open interest of a UTC day: counted in the balances, and carried on between them by the fills."""
+
+import hashlib
+from datetime import date, timedelta
+
+import polars as pl
+
+from vigil_core.artemis.balances import seeded_addresses
+from vigil_core.artemis.features import oi_changes
+from vigil_core.artemis.open_interest import SNAPSHOT_SCHEMA, carried, drifts, snapshot_rows
+from vigil_core.artemis.parameters import SNAPSHOTS_PER_DAY, STEP_MS
+from vigil_core.artemis.tape import is_perp
+from vigil_core.calendar import DAY_MS, day_start_ms
+from vigil_core.errors import LakeIncomplete
+from vigil_core.fills.schema import MONEY
+from vigil_resources.artemis_tables import ArtemisTables
+from vigil_resources.lake import DayOfLake, Lake
+from vigil_resources.market_history import covered_spans
+from vigil_resources.perp_balances import PerpBalances
+
+RELATIONS = ("oi_history", "addresses")
+"""The assets; `oi_changes` and `account_balances` are written with them."""
+
+_VERSION = "1"
+_LEGS = ["time", "coin", "side", "sz", "start_position"]
+_CLOSES = {"coin": pl.String(), "open_time": pl.Int64(), "close": MONEY}
+_ROWS = [
+    "coin",
+    "recorded_at",
+    "kind",
+    "oi_usd",
+    "oi_short_usd",
+    "oi_base",
+    "holders",
+    "oi_imbalance",
+    "oi_drift",
+    "usable",
+]
+
+
+class OpenInterest:
+    """Builds the days of `oi_history`, `oi_changes`, `account_balances`, and `addresses`."""
+
+    def __init__(self, lake: Lake, balances: PerpBalances, tables: ArtemisTables) -> None:
+        self._lake = lake
+        self._balances = balances
+        self._tables = tables
+
+    def is_current(self, day: date) -> bool:
+        """Whether the day was made of the fills, balances and candles that are there now."""
+        built = self._tables.built_from(RELATIONS[0]).get(day)
+        return built is not None and built == self._fingerprint(day)
+
+    def build(self, day: date) -> dict[str, int]:
+        """Rebuild the day; gives the rows of each table, and the addresses found.
+
+        Without balances of the day, what is carried goes on from those of the day before.
+        """
+        built_from = self._fingerprint(day)
+        start = day_start_ms(day)
+        snapshots = self._snapshots(day)
+        contents = self._fills(day)
+        legs = pl.concat([self._legs(content) for content in contents])
+        covered = [span for content in contents for span in covered_spans(content)]
+        marks = [start + STEP_MS * number for number in range(SNAPSHOTS_PER_DAY)]
+        closes = self._tables.read(
+            "artemis/closes_between", _CLOSES, start=start - STEP_MS, end=start + DAY_MS
+        )
+        counted = drifts(snapshots, legs, covered).filter(pl.col("recorded_at") >= start)
+        between = carried(snapshots, legs, marks, closes, covered).with_columns(
+            pl.lit(value=True).alias("usable")
+        )
+        rows = pl.concat([counted, between], how="diagonal_relaxed").select(name for name in _ROWS)
+        accounts, addresses = self._accounts(day)
+        frames = {
+            "oi_history": rows,
+            "oi_changes": self._changes(legs, start, snapshots["recorded_at"].to_list()),
+            "account_balances": accounts,
+        }
+        self._tables.merge_addresses(day, addresses, built_from)
+        self._tables.replace_day(day, frames, built_from)
+        return {name: frame.height for name, frame in frames.items()} | {
+            "addresses": len(addresses)
+        }
+
+    def _snapshots(self, day: date) -> pl.DataFrame:
+        """Counted on the day and the one before; to carry on from, and to compare with."""
+        counted = [pl.DataFrame(schema=SNAPSHOT_SCHEMA)]
+        for one in (day - timedelta(days=1), day):
+            entry = self._balances.finished(one)
+            if entry is not None:
+                counted.append(snapshot_rows(self._balances.positions(one), entry.recorded_at))
+        return pl.concat(counted)
+
+    def _fills(self, day: date) -> list[DayOfLake]:
+        contents = [self._lake.day(day)]
+        try:
+            contents.insert(0, self._lake.day(day - timedelta(days=1)))
+        except LakeIncomplete:
+            # What cannot be carried over midnight has no row.
+            return contents
+        return contents
+
+    def _legs(self, content: DayOfLake) -> pl.DataFrame:
+        groups = [
+            pl.DataFrame(group).with_columns(pl.selectors.categorical().cast(pl.String))
+            for part in content.parts
+            for group in self._lake.part_groups(part, _LEGS)
+        ]
+        schema = {"time": pl.Int64(), "coin": pl.String(), "side": pl.String()}
+        empty = pl.DataFrame(schema=schema | {"sz": MONEY, "start_position": MONEY})
+        return pl.concat([empty, *groups]).filter(is_perp())
+
+    def _changes(self, legs: pl.DataFrame, start: int, anchors: list[int]) -> pl.DataFrame:
+        today = legs.filter(pl.col("time") >= start).drop_nulls("start_position")
+        names = {"start": "start_at", "end": "end_at"}
+        pieces = [
+            oi_changes(rows.drop("coin"), anchors).select(pl.lit(coin).alias("coin"), pl.all())
+            for (coin,), rows in sorted(today.group_by("coin"))
+        ]
+        empty = pl.DataFrame(
+            schema={
+                "coin": pl.String(),
+                "start": pl.Int64(),
+                "end": pl.Int64(),
+                "change_base": MONEY,
+            }
+        )
+        return pl.concat([empty, *pieces]).rename(names)
+
+    def _accounts(self, day: date) -> tuple[pl.DataFrame, list[str]]:
+        names = ["account_value", "total_ntl_pos", "total_margin_used", "total_raw_usd"]
+        entry = self._balances.finished(day)
+        if entry is None:
+            columns: dict[str, pl.DataType] = {"address": pl.String(), "recorded_at": pl.Int64()}
+            return pl.DataFrame(schema=columns | dict.fromkeys(names, MONEY)), []
+        accounts = self._balances.accounts(day).select(
+            "address", pl.col("recorded_at").fill_null(entry.recorded_at), *names
+        )
+        return accounts, seeded_addresses(self._balances.positions(day)).to_list()
+
+    def _fingerprint(self, day: date) -> str:
+        start = day_start_ms(day)
+        candles = self._tables.states(["candles"], start - DAY_MS, start + DAY_MS)
+        balances = [self._balances.version(day - timedelta(days=n)) for n in range(2)]
+        fills = [content.version for content in self._fills(day)]
+        text = repr((_VERSION, fills, balances, candles))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
