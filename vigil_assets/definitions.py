@@ -8,8 +8,10 @@ from vigil_assets.artemis.balances import (
     perp_balances_parquet,
     raw_perp_balances,
 )
+from vigil_assets.artemis.funding import funding_history
 from vigil_assets.artemis.market_history import market_history
 from vigil_assets.artemis.snapshots import feature_snapshots, snapshot_labels
+from vigil_assets.artemis.wallets import wallets
 from vigil_assets.checks import (
     agrees_with_artemis,
     day_is_final,
@@ -25,12 +27,14 @@ from vigil_assets.profiles.trader_profiles import trader_profiles
 from vigil_assets.resources import (
     ArtemisFillsResource,
     AssetCtxsResource,
+    FundingHistoryResource,
     LakeResource,
     MarketHistoryResource,
     OpenInterestResource,
     PerpBalancesResource,
     RawFillsResource,
     SnapshotsResource,
+    WalletsResource,
     WarehouseResource,
 )
 from vigil_assets.snapshots.asset_ctxs import asset_ctxs, minutes_complete
@@ -49,6 +53,8 @@ ASSETS = [
     raw_perp_balances,
     perp_balances_parquet,
     open_interest,
+    funding_history,
+    wallets,
     feature_snapshots,
     snapshot_labels,
 ]
@@ -69,6 +75,8 @@ def defs() -> dg.Definitions:
             "ctxs": AssetCtxsResource(),
             "warehouse": WarehouseResource(),
             "history": MarketHistoryResource(),
+            "funding": FundingHistoryResource(),
+            "wallet_days": WalletsResource(),
             "balances": PerpBalancesResource(),
             "interest": OpenInterestResource(),
             "snapshots": SnapshotsResource(),

@@ -4,6 +4,7 @@ from dagster import ConfigurableResource, InitResourceContext
 
 from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.asset_ctxs import AssetCtxs
+from vigil_resources.funding_history import FundingHistory
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
 from vigil_resources.open_interest import OpenInterest
@@ -11,16 +12,19 @@ from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
 from vigil_resources.snapshots import Snapshots
+from vigil_resources.wallets import Wallets
 from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import (
     open_artemis_fills,
     open_asset_ctxs,
+    open_funding_history,
     open_lake,
     open_market_history,
     open_open_interest,
     open_perp_balances,
     open_raw_fills,
     open_snapshots,
+    open_wallets,
     open_warehouse,
 )
 
@@ -89,3 +93,17 @@ class OpenInterestResource(ConfigurableResource[OpenInterest]):
 
     def create_resource(self, context: InitResourceContext) -> OpenInterest:  # noqa: ARG002
         return open_open_interest(Settings.from_environment())
+
+
+class FundingHistoryResource(ConfigurableResource[FundingHistory]):
+    """The exchange's API: `HYPERLIQUID_API_URL`, the lake, and the table made of them."""
+
+    def create_resource(self, context: InitResourceContext) -> FundingHistory:  # noqa: ARG002
+        return open_funding_history(Settings.from_environment())
+
+
+class WalletsResource(ConfigurableResource[Wallets]):
+    """The warehouse's fills, open lots in the lake, and the tables made of them."""
+
+    def create_resource(self, context: InitResourceContext) -> Wallets:  # noqa: ARG002
+        return open_wallets(Settings.from_environment())

@@ -15,19 +15,23 @@ from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import FIRST_DAY, day_start_ms, days_between
 from vigil_core.errors import InvalidSetting, LakeIncomplete, PartitionsFailed, StoreFailed
 from vigil_core.snapshots import asset_ctxs
+from vigil_resources.funding_history import RELATION as FUNDING
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.open_interest import RELATIONS as INTEREST
 from vigil_resources.settings import Settings
 from vigil_resources.snapshots import FEATURES, LABELS
+from vigil_resources.wallets import RELATIONS as WALLETS
 from vigil_resources.wiring import (
     open_asset_ctxs,
+    open_funding_history,
     open_lake,
     open_market_history,
     open_open_interest,
     open_perp_balances,
     open_raw_fills,
     open_snapshots,
+    open_wallets,
     open_warehouse,
 )
 
@@ -167,6 +171,8 @@ def _stages(settings: Settings) -> list[_Stage]:
         _Stage("market history", frozenset(MARKET), history.is_current),
         _Stage("balances", BALANCES, balances.is_current),
         _Stage("open interest", frozenset(INTEREST), interest.is_current),
+        _Stage("funding", frozenset({FUNDING}), open_funding_history(settings).is_current),
+        _Stage("wallets", frozenset(WALLETS), open_wallets(settings).is_current),
         _Stage("features", frozenset({FEATURES}), partial(snapshots.is_current, FEATURES)),
         _Stage("labels", frozenset({LABELS}), partial(snapshots.is_current, LABELS)),
     ]
@@ -200,7 +206,8 @@ def _follow(
             failed += _run_batch(instance, batch, stage.names)
             progress.advance(batch, sum(_rows(settings, day) for day in batch), stage.what)
         worked |= set(needed)
-        needed = [day for day in there if not stage.is_current(day)]
+        # One that is still stale is of a day that is not over.
+        needed = [day for day in there if day not in worked and not stage.is_current(day)]
     return sorted(worked), failed
 
 
@@ -251,6 +258,9 @@ def _selected(select: str | None, settings: Settings) -> frozenset[str]:
         if not settings.artemis_is_meant:
             _say("balances are left out: VIGIL_ARTEMIS_DATA is not given")
             names -= BALANCES
+        if not settings.api_is_meant:
+            _say("funding is left out: VIGIL_NODE_DATA is given, HYPERLIQUID_API_URL is not")
+            names -= {FUNDING}
         return names
     expected = "a selection, in Dagster's syntax, that names at least one asset"
     try:

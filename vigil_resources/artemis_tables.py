@@ -43,6 +43,11 @@ class ArtemisTables:
             }
             connection.execute(query("artemis/save_state"), at | state)
 
+    def round_trips_revision(self, day: date) -> tuple[int, str] | None:
+        """Revision and content of the day's round trips; None where they are not built."""
+        rows = self._warehouse.rows("artemis/round_trips_revision", {"day": day_start_ms(day)})
+        return rows[0] if rows else None
+
     def states(self, relations: list[str], start: int, end: int) -> list[tuple[str, int, str]]:
         """Relation, day and fingerprint of what was built for the days in [start, end)."""
         asked = {"relations": relations, "start": start, "end": end}

@@ -38,6 +38,11 @@ class Settings:
     artemis_is_meant: bool
     """Whether fills are to be held against Artemis' copy: `VIGIL_ARTEMIS_DATA` is given. Its
     bucket too lets the reader pay."""
+    api_url: str
+    """The exchange's info API."""
+    api_is_meant: bool
+    """Whether it belongs to the node's data: `HYPERLIQUID_API_URL` is given, or `VIGIL_NODE_DATA`
+    is not. Else the one may be real and the other simulated."""
     coins: tuple[str, ...] | None
     """Of which there are feature snapshots; None for all."""
     lake: str
@@ -69,6 +74,8 @@ class Settings:
                 given.get("VIGIL_ARTEMIS_DATA", "s3://artemis-hyperliquid-data/raw")
             ),
             artemis_is_meant="VIGIL_ARTEMIS_DATA" in given,
+            api_url=given.get("HYPERLIQUID_API_URL", "https://api.hyperliquid.xyz"),
+            api_is_meant="HYPERLIQUID_API_URL" in given or "VIGIL_NODE_DATA" not in given,
             coins=_coins(given.get("VIGIL_COINS", "BTC,ETH,SOL")),
             lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
             database_url=_postgres(given, "DATABASE_URL"),

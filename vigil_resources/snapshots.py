@@ -133,6 +133,9 @@ class Snapshots:
             funding=self._read("funding", "artemis/funding_between", coin, funding),
             balances=taken,
             positions=positions,
+            bots=self._tables.read(
+                "artemis/known_bots", {"address": pl.String()}, start=start
+            ).select(pl.lit(start).alias("as_of"), "address"),
         )
 
     def _read(self, table: str, statement: str, coin: str, bounds: dict[str, int]) -> pl.DataFrame:

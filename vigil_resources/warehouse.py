@@ -44,6 +44,9 @@ DERIVED = (*models(), round_trips.RELATION)
 _PAUSES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
 """Seconds between attempts to refresh what another process is refreshing."""
 
+BUCKET = "time_bucket(86400000::bigint, time)"
+"""What every model groups by; TimescaleDB insists on these words."""
+
 _MOST_DIGITS = 38
 
 _JSON_COLUMNS = frozenset({"liquidation", "extra"})
@@ -349,7 +352,9 @@ def _swap_in(connection: psycopg.Connection, backend: Backend, day: date) -> Non
 def _insert_day(relation: str, connection: psycopg.Connection, start: int) -> int:
     name = sql.Identifier(relation)
     connection.execute(Backend.PLAIN.template("delete_day", name=name, day=start))
-    body = sql.SQL(models()[relation].text)
+    # All rows are of one bucket. Told so, the planner need not sort by it, and compares traders
+    # by their abbreviated keys: trader_daily takes two thirds of the time.
+    body = sql.SQL(models()[relation].text.replace(BUCKET, f"{start}::bigint"))
     return connection.execute(
         Backend.PLAIN.template("insert_day", name=name, day=start, body=body)
     ).rowcount

@@ -4,6 +4,9 @@ from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.artemis_tables import ArtemisTables
 from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.exchange_api import ExchangeApi, WeightBudget
+from vigil_resources.exchange_cache import ExchangeCache
+from vigil_resources.funding_history import FundingHistory
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
 from vigil_resources.open_interest import OpenInterest
@@ -12,6 +15,7 @@ from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
 from vigil_resources.snapshots import Snapshots
 from vigil_resources.store import Store
+from vigil_resources.wallets import Wallets
 from vigil_resources.warehouse import Warehouse
 
 DATABASE = "vigil"
@@ -69,6 +73,18 @@ def open_open_interest(settings: Settings) -> OpenInterest:
     """Open interest, addresses and account balances."""
     tables = ArtemisTables(open_warehouse(settings))
     return OpenInterest(open_lake(settings), open_perp_balances(settings), tables)
+
+
+def open_funding_history(settings: Settings) -> FundingHistory:
+    """Settled rates of `VIGIL_COINS`, by way of the lake; all processes share one budget."""
+    budget = WeightBudget(settings.data_dir / "exchange_budget")
+    cache = ExchangeCache(ExchangeApi(settings.api_url, budget), _lake_store(settings))
+    return FundingHistory(cache, ArtemisTables(open_warehouse(settings)), settings.coins)
+
+
+def open_wallets(settings: Settings) -> Wallets:
+    """Lots, wallet profiles and co-occurrences."""
+    return Wallets(_lake_store(settings), ArtemisTables(open_warehouse(settings)))
 
 
 def open_snapshots(settings: Settings) -> Snapshots:

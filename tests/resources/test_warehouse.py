@@ -17,8 +17,8 @@ from vigil_core.calendar import day_start_ms
 from vigil_core.errors import ContradictingFills, MigrationChanged, NotLoaded
 from vigil_core.fills.source_keys import SourceHour, hours_of_day
 from vigil_resources import schema_installer
-from vigil_resources.statements import SchemaObject
-from vigil_resources.warehouse import DERIVED, LoadedDay
+from vigil_resources.statements import SchemaObject, models
+from vigil_resources.warehouse import BUCKET, DERIVED, LoadedDay
 from vigil_resources.wiring import open_raw_fills
 
 DAY = date(2026, 3, 15)
@@ -290,3 +290,8 @@ def test_a_corrected_hour_changes_exactly_its_rows(vigil: Installation) -> None:
     assert [row for row in before if row not in after] == []
     changed = [p.path for p in vigil.lake.day(DAY).parts if parts.get(p.path) != p.sha256]
     assert changed == [f"fills/day={DAY}/20260315-02.node_fills_by_block.parquet"]
+
+
+def test_every_model_groups_by_the_bucket_that_one_day_s_build_replaces() -> None:
+    assert models()
+    assert all(model.text.count(BUCKET) == 1 for model in models().values())

@@ -17,6 +17,13 @@ from vigil_resources.snapshots import Snapshots
         "trade_flow_history",
         "liquidation_events",
         "oi_history",
+        "funding_history",
+        dg.AssetDep(
+            "wallet_profiles",
+            partition_mapping=dg.TimeWindowPartitionMapping(
+                start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True
+            ),
+        ),
     ],
     code_version=DEFAULT.feature_version,
     **DAILY,

@@ -1,0 +1,19 @@
+"""Settled funding rates."""
+
+import dagster as dg
+
+from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_resources.funding_history import FundingHistory
+
+
+@dg.asset(group_name="artemis", kinds={"postgres"}, code_version="1", **DAILY)
+def funding_history(
+    context: dg.AssetExecutionContext, funding: dg.ResourceParam[FundingHistory]
+) -> dg.MaterializeResult[None]:
+    """One row per coin of `VIGIL_COINS` and hour, as settled by the exchange.
+
+    A finished day is asked for once and kept in the lake.
+    """
+    for day in days_of(context):
+        report_day(context, day, funding.build(day))
+    return dg.MaterializeResult()
