@@ -9,7 +9,7 @@ import polars as pl
 
 from vigil_core.artemis.tape import candles, flow, liquidation_events, trades
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
-from vigil_core.fills.schema import MONEY
+from vigil_core.fills.schema import LAKE_SCHEMA, MONEY
 from vigil_core.fills.source_keys import hours_of_day
 from vigil_resources.artemis_tables import ArtemisTables
 from vigil_resources.lake import DayOfLake, Lake
@@ -95,11 +95,12 @@ class MarketHistory:
 
     def _legs(self, content: DayOfLake) -> pl.DataFrame:
         groups = [
-            pl.DataFrame(group)
+            pl.DataFrame(group).with_columns(pl.selectors.categorical().cast(pl.String))
             for part in content.parts
             for group in self._lake.part_groups(part, _COLUMNS)
         ]
-        return pl.concat(groups).with_columns(pl.selectors.categorical().cast(pl.String))
+        none = pl.DataFrame(schema={name: LAKE_SCHEMA[name] for name in _COLUMNS})
+        return pl.concat([none, *groups])
 
     def _closes_before(self, day: date) -> pl.DataFrame:
         return self._tables.read("artemis/closes_before", _CLOSES, day=day_start_ms(day))

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from psycopg import sql
 
+from vigil_core.artemis.features import SCHEMA as FEATURE_COLUMNS
 from vigil_core.artemis.features import TABLES, MarketTables, features
 from vigil_core.artemis.labels import labels
 from vigil_core.artemis.parameters import DEFAULT, SNAPSHOTS_PER_DAY, STEP_MS, Parameters
@@ -73,8 +74,13 @@ class Snapshots:
         """Rebuild the day's 288 rows per coin, from what was known before each instant."""
         built_from = self._fingerprint(FEATURES, day)
         rows = pl.concat(
-            features(self._market(coin, day), coin, _grid(day), self._parameters)
-            for coin in self._coins_of(day)
+            [
+                pl.DataFrame(schema=FEATURE_COLUMNS),
+                *(
+                    features(self._market(coin, day), coin, _grid(day), self._parameters)
+                    for coin in self._coins_of(day)
+                ),
+            ]
         ).with_columns(pl.lit(BACKFILL).alias("origin"))
         self._tables.replace_day(day, {FEATURES: rows}, built_from)
         return rows
