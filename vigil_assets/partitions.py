@@ -10,9 +10,10 @@ import dagster as dg
 
 from vigil_core.calendar import FIRST_DAY
 
-# Batches of days in one run are worth a parameter that Dagster still calls beta; once a page
-# of warnings has been read, it says nothing new.
-warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+# Batches of days in one run, and days that look at their neighbours, are worth parameters that
+# Dagster still calls beta; once a page of warnings has been read, it says nothing new.
+for _parameter in ("backfill_policy", "allow_nonexistent_upstream_partitions"):
+    warnings.filterwarnings("ignore", category=dg.BetaWarning, message=f".*{_parameter}.*")
 
 FILL_DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat())
 """UTC days from the first of the exchange's files on; a day is a partition once it has ended."""

@@ -19,7 +19,7 @@ from vigil_resources.funding_history import RELATION as FUNDING
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.open_interest import RELATIONS as INTEREST
-from vigil_resources.settings import Settings
+from vigil_resources.settings import Settings, foreign_api
 from vigil_resources.snapshots import FEATURES, LABELS
 from vigil_resources.wallets import RELATIONS as WALLETS
 from vigil_resources.wiring import (
@@ -161,20 +161,26 @@ class _Stage:
 
     what: str
     names: frozenset[str]
-    is_current: Callable[[date], bool]
+    open: Callable[[], Callable[[date], bool]]
+    """Gives `is_current`. Opened by those who asked for the stage: the API may be another's."""
 
 
 def _stages(settings: Settings) -> list[_Stage]:
-    history, snapshots = open_market_history(settings), open_snapshots(settings)
-    balances, interest = open_perp_balances(settings), open_open_interest(settings)
+    def snapshots(relation: str) -> Callable[[], Callable[[date], bool]]:
+        return lambda: partial(open_snapshots(settings).is_current, relation)
+
     return [
-        _Stage("market history", frozenset(MARKET), history.is_current),
-        _Stage("balances", BALANCES, balances.is_current),
-        _Stage("open interest", frozenset(INTEREST), interest.is_current),
-        _Stage("funding", frozenset({FUNDING}), open_funding_history(settings).is_current),
-        _Stage("wallets", frozenset(WALLETS), open_wallets(settings).is_current),
-        _Stage("features", frozenset({FEATURES}), partial(snapshots.is_current, FEATURES)),
-        _Stage("labels", frozenset({LABELS}), partial(snapshots.is_current, LABELS)),
+        _Stage(
+            "market history", frozenset(MARKET), lambda: open_market_history(settings).is_current
+        ),
+        _Stage("balances", BALANCES, lambda: open_perp_balances(settings).is_current),
+        _Stage(
+            "open interest", frozenset(INTEREST), lambda: open_open_interest(settings).is_current
+        ),
+        _Stage("funding", frozenset({FUNDING}), lambda: open_funding_history(settings).is_current),
+        _Stage("wallets", frozenset(WALLETS), lambda: open_wallets(settings).is_current),
+        _Stage("features", frozenset({FEATURES}), snapshots(FEATURES)),
+        _Stage("labels", frozenset({LABELS}), snapshots(LABELS)),
     ]
 
 
@@ -190,13 +196,13 @@ def _follow(
 
     A day that was rebuilt may leave the next one stale: a quiet coin goes on from the day before.
     """
-    lake = open_lake(settings)
+    lake, is_current = open_lake(settings), stage.open()
     there = [day for day in days if _is_decoded(lake, day)]
     seen = [instance.get_materialized_partitions(dg.AssetKey(name)) for name in stage.names]
     needed = [
         day
         for day in there
-        if force or any(str(day) not in one for one in seen) or not stage.is_current(day)
+        if force or any(str(day) not in one for one in seen) or not is_current(day)
     ]
     worked: set[date] = set()
     failed: list[tuple[str, str]] = []
@@ -207,7 +213,7 @@ def _follow(
             progress.advance(batch, sum(_rows(settings, day) for day in batch), stage.what)
         worked |= set(needed)
         # One that is still stale is of a day that is not over.
-        needed = [day for day in there if day not in worked and not stage.is_current(day)]
+        needed = [day for day in there if day not in worked and not is_current(day)]
     return sorted(worked), failed
 
 
@@ -258,10 +264,7 @@ def _selected(select: str | None, settings: Settings) -> frozenset[str]:
         if not settings.artemis_is_meant:
             _say("balances are left out: VIGIL_ARTEMIS_DATA is not given")
             names -= BALANCES
-        if not settings.api_is_meant:
-            _say("funding is left out: VIGIL_NODE_DATA is given, HYPERLIQUID_API_URL is not")
-            names -= {FUNDING}
-        return names
+        return _without_foreign_rates(names, settings)
     expected = "a selection, in Dagster's syntax, that names at least one asset"
     try:
         chosen = dg.AssetSelection.from_string(select).resolve(ASSETS)
@@ -269,7 +272,19 @@ def _selected(select: str | None, settings: Settings) -> frozenset[str]:
         raise InvalidSetting("--select", select, expected) from error
     if not chosen:
         raise InvalidSetting("--select", select, expected)
-    return frozenset(key.to_user_string() for key in chosen)
+    names = frozenset(key.to_user_string() for key in chosen)
+    kept = _without_foreign_rates(names, settings)
+    if not kept:
+        raise foreign_api()
+    return kept
+
+
+def _without_foreign_rates(names: frozenset[str], settings: Settings) -> frozenset[str]:
+    """However they were selected: real rates are never put beside simulated fills."""
+    if settings.api_is_meant or FUNDING not in names:
+        return names
+    _say("funding is left out: VIGIL_NODE_DATA is given, HYPERLIQUID_API_URL is not")
+    return names - {FUNDING}
 
 
 def _run_batch(

@@ -98,6 +98,13 @@ class Settings:
         return {**self.s3, "aws_region": region}
 
 
+def foreign_api() -> InvalidSetting:
+    """What to raise where the API would be asked for rates that do not belong to the fills."""
+    return InvalidSetting(
+        "HYPERLIQUID_API_URL", "", "the info API that belongs to the fills at VIGIL_NODE_DATA"
+    )
+
+
 def _path(text: str) -> Path:
     """A relative path counts from the project's folder, wherever the process was started."""
     return (PROJECT_ROOT / Path(text).expanduser()).resolve()

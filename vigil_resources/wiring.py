@@ -12,7 +12,7 @@ from vigil_resources.market_history import MarketHistory
 from vigil_resources.open_interest import OpenInterest
 from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.raw_fills import RawFills
-from vigil_resources.settings import Settings
+from vigil_resources.settings import Settings, foreign_api
 from vigil_resources.snapshots import Snapshots
 from vigil_resources.store import Store
 from vigil_resources.wallets import Wallets
@@ -76,7 +76,13 @@ def open_open_interest(settings: Settings) -> OpenInterest:
 
 
 def open_funding_history(settings: Settings) -> FundingHistory:
-    """Settled rates of `VIGIL_COINS`, by way of the lake; all processes share one budget."""
+    """Settled rates of `VIGIL_COINS`, by way of the lake; all processes share one budget.
+
+    Raises:
+        InvalidSetting: The API is not known to belong to the fills.
+    """
+    if not settings.api_is_meant:
+        raise foreign_api()
     budget = WeightBudget(settings.data_dir / "exchange_budget")
     cache = ExchangeCache(ExchangeApi(settings.api_url, budget), _lake_store(settings))
     return FundingHistory(cache, ArtemisTables(open_warehouse(settings)), settings.coins)

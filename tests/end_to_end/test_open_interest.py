@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import Installation, installed
 from vigil_cli.backfill import backfill
+from vigil_core.errors import InvalidSetting
+from vigil_resources.wiring import open_funding_history
 from vigil_sandbox.world import TINY, write_world
 
 FIRST = TINY.first_day
@@ -64,3 +66,14 @@ def test_snapshots_know_the_magnet_and_the_pressure_reasons(world: Installation)
 
 def test_a_second_run_does_nothing(world: Installation) -> None:
     assert backfill(world.settings, FIRST, LAST, select=SELECT) == 0
+
+
+def test_rates_of_another_source_are_neither_asked_for_nor_mixed_in(
+    world: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert world.records("SELECT count(*) AS rates FROM funding_history") == [{"rates": 0}]
+    with pytest.raises(InvalidSetting, match="HYPERLIQUID_API_URL"):
+        backfill(world.settings, FIRST, LAST, select="key:funding_history")
+    assert "funding is left out" in capsys.readouterr().err
+    with pytest.raises(InvalidSetting, match="HYPERLIQUID_API_URL"):
+        open_funding_history(world.settings)
