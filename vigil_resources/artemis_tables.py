@@ -4,6 +4,7 @@ A day of one or several relations is replaced in one transaction, together with 
 of, so that what is stale can be told from the data.
 """
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any
 import polars as pl
 from psycopg import sql
 
-from vigil_core.calendar import day_of, day_start_ms
+from vigil_core.calendar import day_start_ms
 from vigil_resources.statements import query, template
 from vigil_resources.warehouse import Warehouse
 
@@ -24,10 +25,11 @@ class ArtemisTables:
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
 
-    def built_from(self, relation: str) -> dict[date, str]:
-        """The days that are built, and the fingerprint of what each was made of."""
-        rows = self._warehouse.rows("artemis/built_from", {"relation": relation})
-        return {day_of(day): text for day, text in rows}
+    def built_from(self, relation: str, day: date) -> str | None:
+        """The fingerprint of what a day was made of; None where it is not built."""
+        asked = {"relation": relation, "day": day_start_ms(day)}
+        rows = self._warehouse.rows("artemis/built_from", asked)
+        return rows[0][0] if rows else None
 
     def merge_addresses(self, day: date, addresses: list[str], built_from: str) -> None:
         """Add those that are new, and let `first_seen` and `last_seen` of the others follow."""
@@ -53,8 +55,10 @@ class ArtemisTables:
         asked = {"relations": relations, "start": start, "end": end}
         return self._warehouse.rows("artemis/states", asked)
 
-    def traded_coins(self, day: date) -> list[str]:
-        """The perps of the day's market history."""
+    def coins(self, chosen: tuple[str, ...] | None, day: date) -> list[str]:
+        """The coins that were chosen; where none were, the perps of the day's market history."""
+        if chosen is not None:
+            return list(chosen)
         rows = self._warehouse.rows("artemis/traded_coins", {"day": day_start_ms(day)})
         return [coin for (coin,) in rows]
 
@@ -67,6 +71,9 @@ class ArtemisTables:
     ) -> None:
         """Make these the day's rows; readers see the old ones or the new, of all relations.
 
+        Of a relation with an `origin`, only back-filled rows give way: what was seen live is
+        never replaced by what was worked out later.
+
         Args:
             day: Of whose rows the relations hold no others afterwards.
             frames: By relation; columns are found by name, `day` is added.
@@ -78,7 +85,10 @@ class ArtemisTables:
             for relation, frame in frames.items():
                 name = sql.Identifier(relation)
                 connection.execute(query("artemis/lock_relation"), {"relation": relation})
-                connection.execute(template("artemis/delete_day", name=name, day=start))
+                if "origin" in frame.columns:
+                    connection.execute(template("artemis/delete_backfilled", name=name, day=start))
+                else:
+                    connection.execute(template("artemis/delete_day", name=name, day=start))
                 columns = sql.SQL(", ").join(map(sql.Identifier, ["day", *frame.columns]))
                 copy_in = template("artemis/copy_in", name=name, columns=columns)
                 rows = _csv(frame.select(pl.lit(start).alias("day"), pl.all()))
@@ -125,6 +135,11 @@ class ArtemisTables:
             else pl.col(name).cast(dtype)
             for name, dtype in schema.items()
         )
+
+
+def fingerprint(*parts: object) -> str:
+    """16 hex digits; equal exactly when the texts of the parts are."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _csv(frame: pl.DataFrame) -> bytes:

@@ -1,13 +1,12 @@
 """Settled funding rates of a UTC day, from the exchange's API by way of the lake."""
 
-import hashlib
 from datetime import UTC, date, datetime
 
 import polars as pl
 
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.fills.schema import MONEY
-from vigil_resources.artemis_tables import ArtemisTables
+from vigil_resources.artemis_tables import ArtemisTables, fingerprint
 from vigil_resources.exchange_cache import FINAL_AFTER_MS, ExchangeCache
 
 RELATION = "funding_history"
@@ -33,12 +32,12 @@ class FundingHistory:
 
     def is_current(self, day: date) -> bool:
         """Whether the day was asked for, of these coins, after it was over."""
-        return self._tables.built_from(RELATION).get(day) == self._fingerprint(day)
+        return self._tables.built_from(RELATION, day) == self._fingerprint(day)
 
     def build(self, day: date) -> int:
         """Rebuild the day; gives its rates. A day that the lake holds asks nothing."""
         frames = [pl.DataFrame(schema=_ROWS)]
-        for coin in self._coins_of(day):
+        for coin in self._tables.coins(self._coins, day):
             rates = self._cache.funding(coin, day, day)
             frames.append(
                 rates.select(
@@ -53,12 +52,9 @@ class FundingHistory:
         self._tables.replace_day(day, {RELATION: rows}, self._fingerprint(day))
         return rows.height
 
-    def _coins_of(self, day: date) -> list[str]:
-        return list(self._coins) if self._coins else self._tables.traded_coins(day)
-
     def _fingerprint(self, day: date) -> str:
         ended = day_start_ms(day) + DAY_MS + FINAL_AFTER_MS
         now = datetime.now(UTC).timestamp() * 1000
         # A day that is not over is asked for again each time.
         state = "final" if now >= ended else str(now)
-        return hashlib.sha256(repr((self._coins_of(day), state)).encode()).hexdigest()[:16]
+        return fingerprint(self._tables.coins(self._coins, day), state)

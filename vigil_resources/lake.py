@@ -341,6 +341,15 @@ class Lake:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, columns=columns)
 
+    def rows(self, content: DayOfLake, columns: list[str]) -> pl.DataFrame:
+        """Some columns of all fills of a day, in the order of its parts; texts are plain."""
+        groups = [
+            pl.DataFrame(group).with_columns(pl.selectors.categorical().cast(pl.String))
+            for part in content.parts
+            for group in self.part_groups(part, columns)
+        ]
+        return pl.concat([pl.DataFrame(schema={n: LAKE_SCHEMA[n] for n in columns}), *groups])
+
     def _part_bytes(self, part: Part) -> bytes:
         content = self.store.read(part.path)
         if hashlib.sha256(content).hexdigest() != part.sha256:

@@ -1,6 +1,5 @@
 """What the trades of a UTC day were, for every perp: candles, flow, volume, liquidations."""
 
-import hashlib
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -9,9 +8,9 @@ import polars as pl
 
 from vigil_core.artemis.tape import candles, flow, liquidation_events, trades
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
-from vigil_core.fills.schema import LAKE_SCHEMA, MONEY
+from vigil_core.fills.schema import MONEY
 from vigil_core.fills.source_keys import hours_of_day
-from vigil_resources.artemis_tables import ArtemisTables
+from vigil_resources.artemis_tables import ArtemisTables, fingerprint
 from vigil_resources.lake import DayOfLake, Lake
 
 RELATIONS = ("candles", "volume_history", "trade_flow_history", "liquidation_events")
@@ -53,8 +52,9 @@ class MarketHistory:
 
     def is_current(self, day: date) -> bool:
         """Whether the day was made of what the lake, and the day before it, hold now."""
-        built = self._tables.built_from(RELATIONS[0]).get(day)
-        return built is not None and built == self._fingerprint(self._lake.day(day), day)
+        return self._tables.built_from(RELATIONS[0], day) == self._fingerprint(
+            self._lake.day(day), day
+        )
 
     def build(self, day: date) -> dict[str, int]:
         """Rebuild the day; gives the rows of each relation.
@@ -68,7 +68,7 @@ class MarketHistory:
         content = self._lake.day(day)
         start = day_start_ms(day)
         end = start + DAY_MS
-        legs = self._legs(content)
+        legs = self._lake.rows(content, _COLUMNS)
         tape = trades(legs)
         covered = covered_spans(content)
         closes = self._closes_before(day)
@@ -93,22 +93,12 @@ class MarketHistory:
         self._tables.replace_day(day, frames, self._fingerprint(content, day), details)
         return {relation: frame.height for relation, frame in frames.items()}
 
-    def _legs(self, content: DayOfLake) -> pl.DataFrame:
-        groups = [
-            pl.DataFrame(group).with_columns(pl.selectors.categorical().cast(pl.String))
-            for part in content.parts
-            for group in self._lake.part_groups(part, _COLUMNS)
-        ]
-        none = pl.DataFrame(schema={name: LAKE_SCHEMA[name] for name in _COLUMNS})
-        return pl.concat([none, *groups])
-
     def _closes_before(self, day: date) -> pl.DataFrame:
         return self._tables.read("artemis/closes_before", _CLOSES, day=day_start_ms(day))
 
     def _fingerprint(self, content: DayOfLake, day: date) -> str:
         closes = self._closes_before(day).rows()
-        text = repr((_VERSION, VAULTS, content.version, closes))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return fingerprint(_VERSION, VAULTS, content.version, closes)
 
 
 def covered_spans(content: DayOfLake) -> list[tuple[int, int]]:

@@ -1,6 +1,5 @@
 """Open interest of a UTC day: counted in the balances, and carried on between them by the fills."""
 
-import hashlib
 from datetime import date, timedelta
 
 import polars as pl
@@ -13,7 +12,7 @@ from vigil_core.artemis.tape import is_perp
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import LakeIncomplete
 from vigil_core.fills.schema import MONEY
-from vigil_resources.artemis_tables import ArtemisTables
+from vigil_resources.artemis_tables import ArtemisTables, fingerprint
 from vigil_resources.lake import DayOfLake, Lake
 from vigil_resources.market_history import covered_spans
 from vigil_resources.perp_balances import PerpBalances
@@ -48,8 +47,7 @@ class OpenInterest:
 
     def is_current(self, day: date) -> bool:
         """Whether the day was made of the fills, balances and candles that are there now."""
-        built = self._tables.built_from(RELATIONS[0]).get(day)
-        return built is not None and built == self._fingerprint(day)
+        return self._tables.built_from(RELATIONS[0], day) == self._fingerprint(day)
 
     def build(self, day: date) -> dict[str, int]:
         """Rebuild the day; gives the rows of each table, and the addresses found.
@@ -60,7 +58,9 @@ class OpenInterest:
         start = day_start_ms(day)
         snapshots = self._snapshots(day)
         contents = self._fills(day)
-        legs = pl.concat([self._legs(content) for content in contents])
+        legs = pl.concat([self._lake.rows(content, _LEGS) for content in contents]).filter(
+            is_perp()
+        )
         covered = [span for content in contents for span in covered_spans(content)]
         marks = [start + STEP_MS * number for number in range(SNAPSHOTS_PER_DAY)]
         closes = self._tables.read(
@@ -101,16 +101,6 @@ class OpenInterest:
             return contents
         return contents
 
-    def _legs(self, content: DayOfLake) -> pl.DataFrame:
-        groups = [
-            pl.DataFrame(group).with_columns(pl.selectors.categorical().cast(pl.String))
-            for part in content.parts
-            for group in self._lake.part_groups(part, _LEGS)
-        ]
-        schema = {"time": pl.Int64(), "coin": pl.String(), "side": pl.String()}
-        empty = pl.DataFrame(schema=schema | {"sz": MONEY, "start_position": MONEY})
-        return pl.concat([empty, *groups]).filter(is_perp())
-
     def _changes(self, legs: pl.DataFrame, start: int, anchors: list[int]) -> pl.DataFrame:
         today = legs.filter(pl.col("time") >= start).drop_nulls("start_position")
         names = {"start": "start_at", "end": "end_at"}
@@ -144,5 +134,4 @@ class OpenInterest:
         candles = self._tables.states(["candles"], start - DAY_MS, start + DAY_MS)
         balances = [self._balances.version(day - timedelta(days=n)) for n in range(2)]
         fills = [content.version for content in self._fills(day)]
-        text = repr((_VERSION, fills, balances, candles))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return fingerprint(_VERSION, fills, balances, candles)

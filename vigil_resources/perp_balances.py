@@ -384,7 +384,7 @@ def _quarantine_key(day: date) -> str:
 
 
 def _remedy(day: date) -> str:
-    return f"materialize perp_balances for {day}"
+    return f"materialize perp_balances_parquet for {day}"
 
 
 def _real_prefix(day: date) -> str:

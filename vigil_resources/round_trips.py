@@ -29,7 +29,9 @@ def build_day(connection: psycopg.Connection, day: int) -> int:
     if has_later_days.fetchone() == (True,):
         _find_changed(connection, day, whole=True)
         _follow_changed(connection)
-    return _one_integer(connection, "round_trips/count_day", day)
+    row = connection.execute(query("round_trips/count_day"), {"day": day}).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _follow_changed(connection: psycopg.Connection) -> None:
@@ -53,9 +55,3 @@ def _follow(connection: psycopg.Connection, day: int, *, source: str) -> None:
 def _find_changed(connection: psycopg.Connection, day: int, *, whole: bool) -> None:
     connection.execute(template("round_trips/find_changed", day=day, whole=sql.Literal(whole)))
     connection.execute(query("round_trips/forget_positions_before"))
-
-
-def _one_integer(connection: psycopg.Connection, statement: str, day: int) -> int:
-    row = connection.execute(query(statement), {"day": day}).fetchone()
-    assert row is not None
-    return int(row[0])

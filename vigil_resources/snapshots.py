@@ -1,6 +1,6 @@
 """Five-minute snapshots of a UTC day, and what came after them."""
 
-import hashlib
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,11 +10,12 @@ from psycopg import sql
 
 from vigil_core.artemis.features import SCHEMA as FEATURE_COLUMNS
 from vigil_core.artemis.features import TABLES, MarketTables, features
+from vigil_core.artemis.labels import SCHEMA as LABEL_COLUMNS
 from vigil_core.artemis.labels import labels
 from vigil_core.artemis.parameters import DEFAULT, SNAPSHOTS_PER_DAY, STEP_MS, Parameters
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
 from vigil_core.fills.schema import MONEY
-from vigil_resources.artemis_tables import ArtemisTables
+from vigil_resources.artemis_tables import ArtemisTables, fingerprint
 from vigil_resources.perp_balances import PerpBalances
 
 FEATURES, LABELS = "feature_snapshots", "snapshot_labels"
@@ -67,23 +68,20 @@ class Snapshots:
 
     def is_current(self, relation: str, day: date) -> bool:
         """Whether the day was made of what the tables and the lake hold now."""
-        built = self._tables.built_from(relation).get(day)
-        return built is not None and built == self._fingerprint(relation, day)
+        return self._tables.built_from(relation, day) == self._fingerprint(relation, day)
 
     def build_features(self, day: date) -> pl.DataFrame:
         """Rebuild the day's 288 rows per coin, from what was known before each instant."""
         built_from = self._fingerprint(FEATURES, day)
-        rows = pl.concat(
-            [
-                pl.DataFrame(schema=FEATURE_COLUMNS),
-                *(
-                    features(self._market(coin, day), coin, _grid(day), self._parameters)
-                    for coin in self._coins_of(day)
-                ),
-            ]
-        ).with_columns(pl.lit(BACKFILL).alias("origin"))
-        self._tables.replace_day(day, {FEATURES: rows}, built_from)
-        return rows
+        of_all = self._of_all_coins(day)
+        rows = [
+            features(self._market(coin, day, of_all), coin, _grid(day), self._parameters)
+            for coin in self._tables.coins(self._coins, day)
+        ]
+        frame = pl.concat([pl.DataFrame(schema=FEATURE_COLUMNS), *rows])
+        frame = frame.with_columns(pl.lit(BACKFILL).alias("origin"))
+        self._tables.replace_day(day, {FEATURES: frame}, built_from)
+        return frame
 
     def build_labels(self, day: date) -> pl.DataFrame:
         """Rebuild the day's labels; those whose candles are still to come are pending."""
@@ -92,7 +90,7 @@ class Snapshots:
         bounds = {"start": start - STEP_MS, "end": start + DAY_MS + _LONGEST_HORIZON_MS}
         spans = self._covered(start, start + 2 * DAY_MS)
         known_until = max(spans["end"].to_list(), default=start)
-        rows = pl.concat(
+        rows = [
             labels(
                 self._candles(coin, "5m", **bounds).select("open_time", "high", "low", "close"),
                 self._candles(coin, "1m", **bounds),
@@ -100,25 +98,38 @@ class Snapshots:
                 known_until,
                 self._parameters,
             ).select(pl.lit(coin).alias("coin"), pl.all())
-            for coin in self._coins_of(day)
+            for coin in self._tables.coins(self._coins, day)
+        ]
+        empty = pl.DataFrame(schema={"coin": pl.String(), **LABEL_COLUMNS})
+        frame = pl.concat([empty, *rows])
+        counts = frame["label_status"].value_counts().rows()
+        self._tables.replace_day(day, {LABELS: frame}, built_from, {"status": dict(counts)})
+        return frame
+
+    def _of_all_coins(self, day: date) -> MarketTables:
+        """What the snapshots of all coins look at: coverage, balances, bots."""
+        start = day_start_ms(day)
+        covered = self._covered(start - 2 * DAY_MS, start + DAY_MS)
+        taken, positions = self._positions(day)
+        bots = self._tables.read("artemis/known_bots", {"address": pl.String()}, start=start)
+        return MarketTables(
+            liquidations_covered=covered,
+            fills_covered=covered,
+            balances=taken,
+            positions=positions,
+            bots=bots.select(pl.lit(start).alias("as_of"), "address"),
         )
-        counts = rows["label_status"].value_counts().rows()
-        self._tables.replace_day(day, {LABELS: rows}, built_from, {"status": dict(counts)})
-        return rows
 
-    def _coins_of(self, day: date) -> list[str]:
-        return list(self._coins) if self._coins else self._tables.traded_coins(day)
-
-    def _market(self, coin: str, day: date) -> MarketTables:
+    def _market(self, coin: str, day: date, of_all: MarketTables) -> MarketTables:
         """All that one coin's snapshots of a day may look at, and nothing after the day."""
         start = day_start_ms(day)
         end = start + DAY_MS
         day_before = {"start": start - DAY_MS - 3 * HOUR_MS, "end": end}
         oi = {"start": start - _REACH_DAYS["oi"] * DAY_MS, "end": end}
         funding = {"start": start - (_REACH_DAYS["funding"] + 1) * DAY_MS, "end": end}
-        covered = self._covered(start - 2 * DAY_MS, end)
-        taken, positions = self._positions(coin, day)
-        return MarketTables(
+        held = of_all.positions.filter(pl.col("coin") == coin)
+        return replace(
+            of_all,
             candles_1m=self._candles(coin, "1m", **day_before).select("open_time", "close"),
             candles_5m=self._candles(coin, "5m", **day_before).select(
                 "open_time", "high", "low", "close"
@@ -127,7 +138,6 @@ class Snapshots:
             liquidations=self._read(
                 "liquidations", "artemis/liquidations_between", coin, day_before
             ),
-            liquidations_covered=covered,
             oi=self._read("oi", "artemis/oi_between", coin, oi),
             oi_changes=self._tables.read(
                 "artemis/oi_changes_between",
@@ -135,13 +145,8 @@ class Snapshots:
                 coin=sql.Literal(coin),
                 **day_before,
             ).rename({"start_at": "start", "end_at": "end"}),
-            fills_covered=covered,
             funding=self._read("funding", "artemis/funding_between", coin, funding),
-            balances=taken,
-            positions=positions,
-            bots=self._tables.read(
-                "artemis/known_bots", {"address": pl.String()}, start=start
-            ).select(pl.lit(start).alias("as_of"), "address"),
+            positions=held.select(list(TABLES["positions"])),
         )
 
     def _read(self, table: str, statement: str, coin: str, bounds: dict[str, int]) -> pl.DataFrame:
@@ -154,18 +159,18 @@ class Snapshots:
     def _covered(self, start: int, end: int) -> pl.DataFrame:
         return self._tables.read("artemis/covered_days", _SPAN, start=start, end=end)
 
-    def _positions(self, coin: str, day: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The balances snapshots of the day and the one before, and who held the coin in them."""
+    def _positions(self, day: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The balances snapshots of the day and the one before, and who held what in them."""
         taken, held = [], []
         for one in (day - timedelta(days=1), day):
             entry = self._balances.finished(one)
             if entry is not None:
                 recorded = pl.lit(entry.recorded_at).alias("recorded_at")
                 taken.append(pl.DataFrame({"recorded_at": [entry.recorded_at]}))
-                rows = self._balances.positions(one).filter(pl.col("coin") == coin)
-                held.append(rows.with_columns(recorded).select(list(TABLES["positions"])))
-        empty = MarketTables()
-        return pl.concat([empty.balances, *taken]), pl.concat([empty.positions, *held])
+                rows = self._balances.positions(one).with_columns(recorded)
+                held.append(rows.select("coin", *TABLES["positions"]))
+        none = pl.DataFrame(schema={"coin": pl.String(), **TABLES["positions"]})
+        return pl.concat([MarketTables().balances, *taken]), pl.concat([none, *held])
 
     def _fingerprint(self, relation: str, day: date) -> str:
         start = day_start_ms(day)
@@ -174,12 +179,12 @@ class Snapshots:
         last = start + DAY_MS if relation == LABELS else start
         wanted = [state for state in states if state[1] <= last]
         balances = [self._balances.version(day - timedelta(days=n)) for n in range(2)]
-        parts: tuple[Any, ...] = (self._coins_of(day), wanted)
+        parts: tuple[Any, ...] = (self._tables.coins(self._coins, day), wanted)
         if relation == FEATURES:
             parts += (self._parameters.feature_version, balances)
         else:
             parts += (self._parameters.label_version,)
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        return fingerprint(*parts)
 
 
 def _grid(day: date) -> np.ndarray[Any, np.dtype[np.int64]]:

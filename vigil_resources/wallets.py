@@ -5,7 +5,6 @@ Open lots, held positions and a row per wallet and day lie in the lake, for the 
     wallets/day=2025-11-02/lots.parquet, held.parquet, piece_days.parquet, summary.parquet
 """
 
-import hashlib
 import io
 from datetime import date, timedelta
 
@@ -25,7 +24,7 @@ from vigil_core.artemis.wallet_profiles import (
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import NotLoaded, ObjectMissing
 from vigil_core.fills.schema import MONEY
-from vigil_resources.artemis_tables import ArtemisTables
+from vigil_resources.artemis_tables import ArtemisTables, fingerprint
 from vigil_resources.market_history import VAULTS
 from vigil_resources.store import Store
 
@@ -68,8 +67,7 @@ class Wallets:
 
     def is_current(self, day: date) -> bool:
         """Whether the day was made of the fills of now and of what the day before left open."""
-        built = self._tables.built_from(RELATIONS[0]).get(day)
-        return built is not None and built == self._fingerprint(day)
+        return self._tables.built_from(RELATIONS[0], day) == self._fingerprint(day)
 
     def build(self, day: date) -> dict[str, int]:
         """Rebuild the day, from the lots that the day before left; gives the rows.
@@ -138,6 +136,5 @@ class Wallets:
 
     def _fingerprint(self, day: date) -> str:
         # What the day before was made of covers all days before it, which profiles go back to.
-        before = self._tables.built_from(RELATIONS[0]).get(day - timedelta(days=1))
-        text = repr((_VERSION, self._tables.round_trips_revision(day), before))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        before = self._tables.built_from(RELATIONS[0], day - timedelta(days=1))
+        return fingerprint(_VERSION, self._tables.round_trips_revision(day), before)

@@ -97,6 +97,7 @@ def test_a_materialized_partition_shows_its_rows_and_its_hours(page: Page, addre
     _picture(page, "partition")
 
 
+@pytest.mark.slow
 def test_a_backfill_launched_as_the_page_does_builds_the_days(
     vigil: Installation, address: str
 ) -> None:

@@ -111,6 +111,7 @@ def test_a_day_that_is_not_loaded_is_refused(world: Installation) -> None:
         world.warehouse.build_positions(LAST + timedelta(days=9))
 
 
+@pytest.mark.slow
 def test_what_comes_later_changes_no_hour_before_it(
     world: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -565,7 +565,7 @@ def test_an_interrupted_day_is_not_finished_and_repaired_by_the_next_run(
         assert bench.balances.version(DAY) is None
         assert bench.balances.days() == []
         for read in (bench.balances.positions, bench.balances.accounts):
-            with pytest.raises(LakeIncomplete, match="materialize perp_balances for 2025-11-02"):
+            with pytest.raises(LakeIncomplete, match=f"perp_balances_parquet for {DAY}"):
                 read(DAY)
     else:
         # Nothing was changed yet: what was there is whole.
@@ -599,7 +599,7 @@ def test_days_of_the_lake_are_those_that_are_whole(bench: Bench) -> None:
 def test_a_day_that_was_never_taken_in_says_what_to_do(bench: Bench) -> None:
     assert bench.balances.finished(DAY) is None
     assert bench.balances.version(DAY) is None
-    with pytest.raises(LakeIncomplete, match="never taken in.*materialize perp_balances for 2025"):
+    with pytest.raises(LakeIncomplete, match="never taken in.*perp_balances_parquet for 2025"):
         bench.balances.positions(DAY)
 
 

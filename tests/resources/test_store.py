@@ -263,6 +263,7 @@ def test_shortened_and_altered_bodies_are_fetched_again(
     assert pauses == [0.5, 1.0]
 
 
+@pytest.mark.slow
 def test_every_reason_is_told_once(script: Script, pauses: list[float], tmp_path: Path) -> None:
     script.answers = [(200, b"123"), (200, b"1234"), (200, b"123")]
     with pytest.raises(UnreadableObject) as caught:

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from vigil_assets.artemis.together import build_days, daily_relations
 from vigil_assets.partitions import DAILY, days_of, report_day
-from vigil_resources.open_interest import OpenInterest
+from vigil_resources.open_interest import RELATIONS, OpenInterest
 from vigil_resources.perp_balances import PerpBalances
 
-_POLICY = {name: value for name, value in DAILY.items() if name != "owners"}
+DESCRIPTIONS = {
+    "oi_history": "Open interest per perp: counted in the balances, carried by the fills.",
+    "addresses": "One row per address that ever held a position of 50,000 USD.",
+}
+assert tuple(DESCRIPTIONS) == RELATIONS
 
 
 @dg.asset(group_name="raw", kinds={"s3"}, code_version="1", **DAILY)
@@ -52,34 +57,9 @@ def perp_balances_parquet(
     return dg.MaterializeResult()
 
 
-@dg.multi_asset(
-    specs=[
-        dg.AssetSpec(
-            name,
-            deps=["perp_balances_parquet", "fills_parquet", "candles"],
-            description=text,
-            group_name="artemis",
-            kinds={"polars", "postgres"},
-            code_version="1",
-            owners=DAILY["owners"],
-        )
-        for name, text in {
-            "oi_history": "Open interest per perp: counted in the balances, carried by the fills.",
-            "addresses": "One row per address that ever held a position of 50,000 USD.",
-        }.items()
-    ],
-    **_POLICY,
-)
+@daily_relations(DESCRIPTIONS, deps=["perp_balances_parquet", "fills_parquet", "candles"])
 def open_interest(
     context: dg.AssetExecutionContext, interest: dg.ResourceParam[OpenInterest]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Rebuild each day of the run, with `oi_changes` and `account_balances`."""
-    for day in days_of(context):
-        rows = interest.build(day)
-        for name in ("oi_history", "addresses"):
-            context.add_asset_metadata(
-                {"dagster/partition_row_count": rows[name]}, asset_key=name, partition_key=str(day)
-            )
-        context.log.info("%s: %s", day, rows)
-    for name in ("oi_history", "addresses"):
-        yield dg.MaterializeResult(asset_key=name)
+    yield from build_days(context, RELATIONS, interest.build)

@@ -37,8 +37,7 @@ def feature_snapshots(
     """
     for day in days_of(context):
         rows = snapshots.build_features(day)
-        known = rows.select(pl.col(list(FLAGS)).mean()).to_dicts()[0]
-        nulls = {feature: 1 - known[flag] for flag, feature in FLAGS.items()}
+        nulls = rows.select(pl.col(list(FLAGS.values())).is_null().mean()).to_dicts()[0]
         report_day(context, day, rows.height, null_share=dg.MetadataValue.json(nulls))
     return dg.MaterializeResult()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from vigil_assets.partitions import DAILY, days_of
+from vigil_assets.artemis.together import build_days, daily_relations
 from vigil_resources.wallets import RELATIONS, Wallets
 
 DESCRIPTIONS = {
@@ -13,33 +13,10 @@ DESCRIPTIONS = {
 }
 assert tuple(DESCRIPTIONS) == RELATIONS
 
-_POLICY = {name: value for name, value in DAILY.items() if name != "owners"}
 
-
-@dg.multi_asset(
-    specs=[
-        dg.AssetSpec(
-            name,
-            deps=["fills", "round_trips"],
-            description=text,
-            group_name="artemis",
-            kinds={"polars", "postgres"},
-            code_version="1",
-            owners=DAILY["owners"],
-        )
-        for name, text in DESCRIPTIONS.items()
-    ],
-    **_POLICY,
-)
+@daily_relations(DESCRIPTIONS, deps=["fills", "round_trips"])
 def wallets(
     context: dg.AssetExecutionContext, wallet_days: dg.ResourceParam[Wallets]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Rebuild each day of the run, earlier ones first: a day begins with the lots left open."""
-    for day in days_of(context):
-        for name, rows in wallet_days.build(day).items():
-            context.add_asset_metadata(
-                {"dagster/partition_row_count": rows}, asset_key=name, partition_key=str(day)
-            )
-            context.log.info("%s %s: %d rows", name, day, rows)
-    for name in DESCRIPTIONS:
-        yield dg.MaterializeResult(asset_key=name)
+    yield from build_days(context, RELATIONS, wallet_days.build)

@@ -122,13 +122,6 @@ def with_fee_per_unit(lots: pl.DataFrame) -> pl.DataFrame:
     return lots.with_columns(fee_per_unit=fee)
 
 
-def is_perp(coin: str = "coin") -> pl.Expr:
-    """Whether a market is a perp: no spot (`@n`, `A/B`) and no outcome (`#n`)."""
-    name = pl.col(coin)
-    spot = name.str.starts_with("@") | name.str.contains("/", literal=True)
-    return ~(spot | name.str.starts_with("#"))
-
-
 def match(fills: pl.DataFrame, lots: pl.DataFrame, seen: pl.DataFrame | None = None) -> Matched:
     """Match one UTC day of perp fills, starting from the lots of the day before.
 

@@ -1,2 +1,2 @@
--- Parameters: relation.
-SELECT day, built_from FROM artemis_state WHERE relation = %(relation)s
+-- Parameters: relation, day.
+SELECT built_from FROM artemis_state WHERE relation = %(relation)s AND day = %(day)s

@@ -439,8 +439,3 @@ def test_sizes_far_apart_stay_exact() -> None:
 def test_what_does_not_fit_is_refused(rows: list[dict[str, Any]]) -> None:
     with pytest.raises(fifo.QuantityTooLarge):
         match(*rows)
-
-
-def test_perps_by_their_names() -> None:
-    coins = pl.DataFrame({"coin": ["BTC", "@142", "PURR/USDC", "#12", "xyz:TSLA"]})
-    assert coins.select(fifo.is_perp())["coin"].to_list() == [True, False, False, False, True]

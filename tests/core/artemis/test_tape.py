@@ -21,6 +21,7 @@ from vigil_core.artemis.tape import (
     TRADE_SCHEMA,
     candles,
     flow,
+    is_perp,
     liquidation_events,
     merged_spans,
     trades,
@@ -449,3 +450,8 @@ def test_recorded_pair_is_one_event() -> None:
     [event] = liquidation_events(recorded(), [], 0).to_dicts()
     assert (event["address"], event["side"]) == (victim, "short")
     assert event["size_usd"] == own["px"] * own["sz"]
+
+
+def test_perps_by_their_names() -> None:
+    coins = pl.DataFrame({"coin": ["BTC", "@142", "PURR/USDC", "#12", "xyz:TSLA"]})
+    assert coins.select(is_perp())["coin"].to_list() == [True, False, False, False, True]
