@@ -11,6 +11,7 @@ from vigil_assets.artemis.balances import (
 from vigil_assets.artemis.funding import funding_history
 from vigil_assets.artemis.market_history import market_history
 from vigil_assets.artemis.snapshots import feature_snapshots, snapshot_labels
+from vigil_assets.artemis.training_set import training_set
 from vigil_assets.artemis.wallets import wallets
 from vigil_assets.checks import (
     agrees_with_artemis,
@@ -34,6 +35,7 @@ from vigil_assets.resources import (
     PerpBalancesResource,
     RawFillsResource,
     SnapshotsResource,
+    TrainingSetResource,
     WalletsResource,
     WarehouseResource,
 )
@@ -57,6 +59,7 @@ ASSETS = [
     wallets,
     feature_snapshots,
     snapshot_labels,
+    training_set,
 ]
 
 
@@ -80,6 +83,7 @@ def defs() -> dg.Definitions:
             "balances": PerpBalancesResource(),
             "interest": OpenInterestResource(),
             "snapshots": SnapshotsResource(),
+            "training": TrainingSetResource(),
         },
         # A process per step would cost more than the step's work.
         executor=dg.in_process_executor,

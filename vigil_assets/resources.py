@@ -12,6 +12,7 @@ from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings
 from vigil_resources.snapshots import Snapshots
+from vigil_resources.training_set import TrainingSet
 from vigil_resources.wallets import Wallets
 from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import (
@@ -24,6 +25,7 @@ from vigil_resources.wiring import (
     open_perp_balances,
     open_raw_fills,
     open_snapshots,
+    open_training_set,
     open_wallets,
     open_warehouse,
 )
@@ -100,6 +102,13 @@ class FundingHistoryResource(ConfigurableResource[FundingHistory]):
 
     def create_resource(self, context: InitResourceContext) -> FundingHistory:  # noqa: ARG002
         return open_funding_history(Settings.from_environment())
+
+
+class TrainingSetResource(ConfigurableResource[TrainingSet]):
+    """Snapshots and labels, and the files made of them in the lake."""
+
+    def create_resource(self, context: InitResourceContext) -> TrainingSet:  # noqa: ARG002
+        return open_training_set(Settings.from_environment())
 
 
 class WalletsResource(ConfigurableResource[Wallets]):

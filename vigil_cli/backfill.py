@@ -21,6 +21,7 @@ from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.open_interest import RELATIONS as INTEREST
 from vigil_resources.settings import Settings, foreign_api
 from vigil_resources.snapshots import FEATURES, LABELS
+from vigil_resources.training_set import RELATION as TRAINING
 from vigil_resources.wallets import RELATIONS as WALLETS
 from vigil_resources.wiring import (
     open_asset_ctxs,
@@ -31,6 +32,7 @@ from vigil_resources.wiring import (
     open_perp_balances,
     open_raw_fills,
     open_snapshots,
+    open_training_set,
     open_wallets,
     open_warehouse,
 )
@@ -181,6 +183,7 @@ def _stages(settings: Settings) -> list[_Stage]:
         _Stage("wallets", frozenset(WALLETS), lambda: open_wallets(settings).is_current),
         _Stage("features", frozenset({FEATURES}), snapshots(FEATURES)),
         _Stage("labels", frozenset({LABELS}), snapshots(LABELS)),
+        _Stage("training", frozenset({TRAINING}), lambda: open_training_set(settings).is_current),
     ]
 
 

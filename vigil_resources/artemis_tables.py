@@ -7,7 +7,8 @@ of, so that what is stale can be told from the data.
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -30,6 +31,13 @@ class ArtemisTables:
         asked = {"relation": relation, "day": day_start_ms(day)}
         rows = self._warehouse.rows("artemis/built_from", asked)
         return rows[0][0] if rows else None
+
+    @contextmanager
+    def alone(self, relation: str) -> Iterator[None]:
+        """Nobody else writes the relation meanwhile; for what lies in the lake, not here."""
+        with self._warehouse.connect() as connection, connection.transaction():
+            connection.execute(query("artemis/lock_relation"), {"relation": relation})
+            yield
 
     def merge_addresses(self, day: date, addresses: list[str], built_from: str) -> None:
         """Add those that are new, and let `first_seen` and `last_seen` of the others follow."""

@@ -15,6 +15,7 @@ from vigil_resources.raw_fills import RawFills
 from vigil_resources.settings import Settings, foreign_api
 from vigil_resources.snapshots import Snapshots
 from vigil_resources.store import Store
+from vigil_resources.training_set import TrainingSet
 from vigil_resources.wallets import Wallets
 from vigil_resources.warehouse import Warehouse
 
@@ -97,6 +98,12 @@ def open_snapshots(settings: Settings) -> Snapshots:
     """Feature snapshots and their labels, of `VIGIL_COINS`."""
     tables = ArtemisTables(open_warehouse(settings))
     return Snapshots(tables, open_perp_balances(settings), settings.coins)
+
+
+def open_training_set(settings: Settings) -> TrainingSet:
+    """Snapshots with their labels as Parquet, in the lake."""
+    tables = ArtemisTables(open_warehouse(settings))
+    return TrainingSet(tables, open_perp_balances(settings), _lake_store(settings))
 
 
 def dagster_storage_url(settings: Settings) -> str:
