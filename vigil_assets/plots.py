@@ -1,20 +1,26 @@
-"""Small pictures for the metadata of a materialization."""
+"""Small pictures for the metadata of a materialization.
+
+They are kept in the event log for ever, so each stays under some twenty kilobytes.
+"""
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 import dagster as dg
+import polars as pl
 from matplotlib.figure import Figure
 
-from vigil_core.calendar import HOURS_PER_DAY
+from vigil_core.artemis.parameters import FEATURES
+from vigil_core.calendar import HOUR_MS, HOURS_PER_DAY, day_start_ms
+
+_LINES = 5
+_BINS = 30
 
 
 def hourly_plot(counts: Sequence[int | None], title: str) -> dg.MarkdownMetadataValue:
-    """Bars of 24 UTC hours; an hour without data (None) is marked, not drawn as zero.
-
-    The picture is kept in the event log for ever, so it stays under some ten kilobytes.
-    """
+    """Bars of 24 UTC hours; an hour without data (None) is marked, not drawn as zero."""
     figure = Figure(figsize=(6, 2), dpi=80, layout="tight")
     axes = figure.subplots()
     axes.bar(range(HOURS_PER_DAY), [count or 0 for count in counts], color="#2b6cb0")
@@ -24,6 +30,61 @@ def hourly_plot(counts: Sequence[int | None], title: str) -> dg.MarkdownMetadata
     axes.set_title(title, fontsize=9)
     axes.set_xlabel("UTC hour (red: no object)", fontsize=8)
     axes.tick_params(labelsize=7)
+    return _embedded(figure, title)
+
+
+def open_interest_plot(rows: pl.DataFrame, day: date) -> dg.MarkdownMetadataValue:
+    """Open interest of the largest coins over a day.
+
+    Args:
+        rows: `coin, recorded_at` (ms), `oi_usd`.
+        day: In the title.
+    """
+    title = f"Open interest, one side, {day}"
+    figure = Figure(figsize=(6, 2.4), dpi=80, layout="tight")
+    axes = figure.subplots()
+    largest = rows.group_by("coin").agg(pl.col("oi_usd").max()).sort("oi_usd", descending=True)
+    for coin in largest["coin"].head(_LINES):
+        line = rows.filter(pl.col("coin") == coin)
+        hours = (line["recorded_at"] - day_start_ms(day)) / HOUR_MS
+        axes.plot(hours, line["oi_usd"].cast(pl.Float64) / 1e6, linewidth=1, label=coin)
+    axes.set_title(title, fontsize=9)
+    axes.set_xlabel("UTC hour", fontsize=8)
+    axes.set_ylabel("million USD", fontsize=8)
+    axes.tick_params(labelsize=7)
+    if largest.height:
+        axes.legend(fontsize=7)
+    return _embedded(figure, title)
+
+
+def feature_plot(rows: pl.DataFrame, day: date) -> dg.MarkdownMetadataValue:
+    """How the twelve features of a day are distributed over all its snapshots; NULLs in words."""
+    title = f"Features, {day}"
+    figure = Figure(figsize=(8, 4.5), dpi=70, layout="tight")
+    for axes, feature in zip(figure.subplots(3, 4).flat, FEATURES, strict=True):
+        values = rows[feature].drop_nulls()
+        axes.hist(values, bins=_BINS, color="#2b6cb0")
+        missing = rows.height - values.len()
+        axes.set_title(feature if not missing else f"{feature}\n{missing} NULL", fontsize=6)
+        axes.tick_params(labelsize=5)
+    return _embedded(figure, title)
+
+
+def label_plot(balance: Mapping[str, float | None], day: date) -> dg.MarkdownMetadataValue:
+    """The share of ones of each binary label (`label_long_net0`, …) in the known ones."""
+    title = f"Share of labels that are 1, {day}"
+    known = {name.removeprefix("label_"): x for name, x in balance.items() if x is not None}
+    figure = Figure(figsize=(6, 2.2), dpi=80, layout="tight")
+    axes = figure.subplots()
+    axes.barh(list(known), list(known.values()), color="#2b6cb0")
+    axes.set_xlim(0, 1)
+    axes.invert_yaxis()
+    axes.set_title(title, fontsize=9)
+    axes.tick_params(labelsize=7)
+    return _embedded(figure, title)
+
+
+def _embedded(figure: Figure, title: str) -> dg.MarkdownMetadataValue:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
     encoded = base64.b64encode(picture.getvalue()).decode()

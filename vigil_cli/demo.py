@@ -13,6 +13,7 @@ from vigil_cli.services import up
 from vigil_cli.tables import show
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import open_warehouse
+from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import DEMO, world_is_written, write_world
 
 NOTICE = "SIMULATED DATA: vigil_sandbox made these traders; nobody on the exchange is meant."
@@ -28,10 +29,16 @@ def demo(settings: Settings, *, once: bool) -> None:
     else:
         _say(f"simulating a week of trading at {root} …")
         write_world(DEMO, root, report=lambda text: _say(f"  simulated: {text}"))
-    os.environ["VIGIL_NODE_DATA"] = str(root)
-    # Nothing real beside what is simulated; the world has no archive of its own.
-    os.environ["VIGIL_ARCHIVE_DATA"] = ""
-    settings = Settings.from_environment()
+    with InfoServer(Answers.of_world(root)) as api:
+        os.environ["VIGIL_NODE_DATA"] = str(root)
+        os.environ["VIGIL_ARTEMIS_DATA"] = str(root / "artemis" / "raw")
+        os.environ["HYPERLIQUID_API_URL"] = api.url
+        # Nothing real beside what is simulated; the world has no archive of its own.
+        os.environ["VIGIL_ARCHIVE_DATA"] = ""
+        _build(Settings.from_environment(), root, started, once=once)
+
+
+def _build(settings: Settings, root: Path, started: float, *, once: bool) -> None:
     last = DEMO.first_day + timedelta(days=DEMO.day_count - 1)
     _say("building every stage from the simulated objects …")
     with database_ready(settings):
@@ -40,6 +47,7 @@ def demo(settings: Settings, *, once: bool) -> None:
         print(f"\n{NOTICE}\n{time.monotonic() - started:.0f} s in all. Where to look:")
         print('  ./vigil db-query "SELECT * FROM top_traders_by_type WHERE rank <= 3"')
         print('  ./vigil db-query "SELECT * FROM recent_liquidations LIMIT 10"')
+        print('  ./vigil db-query "SELECT * FROM artemis_day_results"')
         print("  ./vigil db-stats      ./vigil up (the Dagster UI)", flush=True)
         if not once:
             up(settings)

@@ -7,6 +7,7 @@ of, so that what is stale can be told from the data.
 import hashlib
 import io
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -50,6 +51,7 @@ class ArtemisTables:
                 "built_from": built_from,
                 "row_count": len(addresses),
                 "details": "{}",
+                "elapsed_seconds": None,
             }
             connection.execute(query("artemis/save_state"), at | state)
 
@@ -75,6 +77,7 @@ class ArtemisTables:
         day: date,
         frames: Mapping[str, pl.DataFrame],
         built_from: str,
+        began: float,
         details: Mapping[str, Any] | None = None,
     ) -> None:
         """Make these the day's rows; readers see the old ones or the new, of all relations.
@@ -86,11 +89,12 @@ class ArtemisTables:
             day: Of whose rows the relations hold no others afterwards.
             frames: By relation; columns are found by name, `day` is added.
             built_from: Equal exactly when the rows would be.
+            began: `time.monotonic()` when the build did.
             details: Of the build, kept as JSON.
         """
         start = day_start_ms(day)
         with self._warehouse.connect() as connection, connection.transaction():
-            for relation, frame in frames.items():
+            for number, (relation, frame) in enumerate(frames.items()):
                 name = sql.Identifier(relation)
                 connection.execute(query("artemis/lock_relation"), {"relation": relation})
                 if "origin" in frame.columns:
@@ -108,6 +112,7 @@ class ArtemisTables:
                     "built_from": built_from,
                     "row_count": frame.height,
                     "details": json.dumps(details or {}),
+                    "elapsed_seconds": None if number else time.monotonic() - began,
                 }
                 connection.execute(query("artemis/save_state"), state)
 

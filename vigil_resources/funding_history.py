@@ -1,5 +1,6 @@
 """Settled funding rates of a UTC day, from the exchange's API by way of the lake."""
 
+import time
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -36,6 +37,7 @@ class FundingHistory:
 
     def build(self, day: date) -> int:
         """Rebuild the day; gives its rates. A day that the lake holds asks nothing."""
+        began = time.monotonic()
         frames = [pl.DataFrame(schema=_ROWS)]
         for coin in self._tables.coins(self._coins, day):
             rates = self._cache.funding(coin, day, day)
@@ -49,7 +51,7 @@ class FundingHistory:
                 )
             )
         rows = pl.concat(frames)
-        self._tables.replace_day(day, {RELATION: rows}, self._fingerprint(day))
+        self._tables.replace_day(day, {RELATION: rows}, self._fingerprint(day), began)
         return rows.height
 
     def _fingerprint(self, day: date) -> str:

@@ -1,5 +1,6 @@
 """What the trades of a UTC day were, for every perp: candles, flow, volume, liquidations."""
 
+import time
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -65,6 +66,7 @@ class MarketHistory:
         Raises:
             LakeIncomplete: The lake lacks the day, or a part of it.
         """
+        began = time.monotonic()
         content = self._lake.day(day)
         start = day_start_ms(day)
         end = start + DAY_MS
@@ -90,7 +92,7 @@ class MarketHistory:
             ),
         }
         details = {"trades": tape.height, "coins": len(coins), "covered": covered}
-        self._tables.replace_day(day, frames, self._fingerprint(content, day), details)
+        self._tables.replace_day(day, frames, self._fingerprint(content, day), began, details)
         return {relation: frame.height for relation, frame in frames.items()}
 
     def _closes_before(self, day: date) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """Open interest of a UTC day: counted in the balances, and carried on between them by the fills."""
 
+import time
 from datetime import date, timedelta
 
 import polars as pl
@@ -15,7 +16,7 @@ from vigil_core.fills.schema import MONEY
 from vigil_resources.artemis_tables import ArtemisTables, fingerprint
 from vigil_resources.lake import DayOfLake, Lake
 from vigil_resources.market_history import covered_spans
-from vigil_resources.perp_balances import PerpBalances
+from vigil_resources.perp_balances import Entry, PerpBalances
 
 RELATIONS = ("oi_history", "addresses")
 """The assets; `oi_changes` and `account_balances` are written with them."""
@@ -23,6 +24,7 @@ RELATIONS = ("oi_history", "addresses")
 _VERSION = "1"
 _LEGS = ["time", "coin", "side", "sz", "start_position"]
 _CLOSES = {"coin": pl.String(), "open_time": pl.Int64(), "close": MONEY}
+_SHOWN = {"coin": pl.String(), "recorded_at": pl.Int64(), "oi_usd": MONEY}
 _ROWS = [
     "coin",
     "recorded_at",
@@ -54,6 +56,7 @@ class OpenInterest:
 
         Without balances of the day, what is carried goes on from those of the day before.
         """
+        began = time.monotonic()
         built_from = self._fingerprint(day)
         start = day_start_ms(day)
         snapshots = self._snapshots(day)
@@ -71,17 +74,23 @@ class OpenInterest:
             pl.lit(value=True).alias("usable")
         )
         rows = pl.concat([counted, between], how="diagonal_relaxed").select(name for name in _ROWS)
-        accounts, addresses = self._accounts(day)
+        entry = self._balances.finished(day)
+        accounts, addresses = self._accounts(day, entry)
         frames = {
             "oi_history": rows,
             "oi_changes": self._changes(legs, start, snapshots["recorded_at"].to_list()),
             "account_balances": accounts,
         }
         self._tables.merge_addresses(day, addresses, built_from)
-        self._tables.replace_day(day, frames, built_from)
+        details = {"rejected_lines": entry.rejected if entry else 0}
+        self._tables.replace_day(day, frames, built_from, began, details)
         return {name: frame.height for name, frame in frames.items()} | {
             "addresses": len(addresses)
         }
+
+    def rows(self, day: date) -> pl.DataFrame:
+        """What stands in `oi_history` of a day: `coin, recorded_at, oi_usd`, usable rows."""
+        return self._tables.read("artemis/oi_of_day", _SHOWN, start=day_start_ms(day))
 
     def _snapshots(self, day: date) -> pl.DataFrame:
         """Counted on the day and the one before; to carry on from, and to compare with."""
@@ -118,9 +127,8 @@ class OpenInterest:
         )
         return pl.concat([empty, *pieces]).rename(names)
 
-    def _accounts(self, day: date) -> tuple[pl.DataFrame, list[str]]:
+    def _accounts(self, day: date, entry: Entry | None) -> tuple[pl.DataFrame, list[str]]:
         names = ["account_value", "total_ntl_pos", "total_margin_used", "total_raw_usd"]
-        entry = self._balances.finished(day)
         if entry is None:
             columns: dict[str, pl.DataType] = {"address": pl.String(), "recorded_at": pl.Int64()}
             return pl.DataFrame(schema=columns | dict.fromkeys(names, MONEY)), []

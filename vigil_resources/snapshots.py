@@ -1,5 +1,6 @@
 """Five-minute snapshots of a UTC day, and what came after them."""
 
+import time
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -72,7 +73,7 @@ class Snapshots:
 
     def build_features(self, day: date) -> pl.DataFrame:
         """Rebuild the day's 288 rows per coin, from what was known before each instant."""
-        built_from = self._fingerprint(FEATURES, day)
+        began, built_from = time.monotonic(), self._fingerprint(FEATURES, day)
         of_all = self._of_all_coins(day)
         rows = [
             features(self._market(coin, day, of_all), coin, _grid(day), self._parameters)
@@ -80,16 +81,17 @@ class Snapshots:
         ]
         frame = pl.concat([pl.DataFrame(schema=FEATURE_COLUMNS), *rows])
         frame = frame.with_columns(pl.lit(BACKFILL).alias("origin"))
-        self._tables.replace_day(day, {FEATURES: frame}, built_from)
+        self._tables.replace_day(day, {FEATURES: frame}, built_from, began)
         return frame
 
     def build_labels(self, day: date) -> pl.DataFrame:
         """Rebuild the day's labels; those whose candles are still to come are pending."""
-        built_from = self._fingerprint(LABELS, day)
+        began, built_from = time.monotonic(), self._fingerprint(LABELS, day)
         start = day_start_ms(day)
         bounds = {"start": start - STEP_MS, "end": start + DAY_MS + _LONGEST_HORIZON_MS}
         spans = self._covered(start, start + 2 * DAY_MS)
         known_until = max(spans["end"].to_list(), default=start)
+        most = self._max_leverage(day)
         rows = [
             labels(
                 self._candles(coin, "5m", **bounds).select("open_time", "high", "low", "close"),
@@ -97,13 +99,14 @@ class Snapshots:
                 _grid(day),
                 known_until,
                 self._parameters,
+                most.get(coin),
             ).select(pl.lit(coin).alias("coin"), pl.all())
             for coin in self._tables.coins(self._coins, day)
         ]
         empty = pl.DataFrame(schema={"coin": pl.String(), **LABEL_COLUMNS})
         frame = pl.concat([empty, *rows])
         counts = frame["label_status"].value_counts().rows()
-        self._tables.replace_day(day, {LABELS: frame}, built_from, {"status": dict(counts)})
+        self._tables.replace_day(day, {LABELS: frame}, built_from, began, {"status": dict(counts)})
         return frame
 
     def _of_all_coins(self, day: date) -> MarketTables:
@@ -172,6 +175,15 @@ class Snapshots:
         none = pl.DataFrame(schema={"coin": pl.String(), **TABLES["positions"]})
         return pl.concat([MarketTables().balances, *taken]), pl.concat([none, *held])
 
+    def _max_leverage(self, day: date) -> dict[str, int]:
+        """Of the coins held on the day, or else on the one before, as their positions say."""
+        found: dict[str, int] = {}
+        for one in (day - timedelta(days=1), day):
+            if self._balances.finished(one) is not None:
+                rows = self._balances.positions(one).drop_nulls("max_leverage")
+                found |= dict(rows.group_by("coin").agg(pl.col("max_leverage").max()).iter_rows())
+        return found
+
     def _fingerprint(self, relation: str, day: date) -> str:
         start = day_start_ms(day)
         states = self._tables.states(_INPUTS, start - 31 * DAY_MS, start + 2 * DAY_MS)
@@ -179,12 +191,12 @@ class Snapshots:
         last = start + DAY_MS if relation == LABELS else start
         wanted = [state for state in states if state[1] <= last]
         balances = [self._balances.version(day - timedelta(days=n)) for n in range(2)]
-        parts: tuple[Any, ...] = (self._tables.coins(self._coins, day), wanted)
-        if relation == FEATURES:
-            parts += (self._parameters.feature_version, balances)
-        else:
-            parts += (self._parameters.label_version,)
-        return fingerprint(*parts)
+        versions = {
+            FEATURES: self._parameters.feature_version,
+            LABELS: self._parameters.label_version,
+        }
+        coins = self._tables.coins(self._coins, day)
+        return fingerprint(coins, wanted, versions[relation], balances)
 
 
 def _grid(day: date) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -6,6 +6,7 @@ Open lots, held positions and a row per wallet and day lie in the lake, for the 
 """
 
 import io
+import time
 from datetime import date, timedelta
 
 import polars as pl
@@ -75,6 +76,7 @@ class Wallets:
         Raises:
             NotLoaded: The day's fills, or its round trips, are not in the warehouse.
         """
+        began = time.monotonic()
         if self._tables.round_trips_revision(day) is None:
             raise NotLoaded(RELATIONS[0], str(day))
         built_from = self._fingerprint(day)
@@ -95,12 +97,13 @@ class Wallets:
             "co_occurrences": together.drop("day"),
         }
         details = {
+            "wallets": frames["wallet_profiles"]["address"].n_unique(),
             "pieces": matched.pieces.height,
             "open_lots": matched.lots.height,
             "dropped_busy": left_out.dropped_busy,
             "crowded_entries": left_out.crowded_entries,
         }
-        self._tables.replace_day(day, frames, built_from, details)
+        self._tables.replace_day(day, frames, built_from, began, details)
         return {name: frame.height for name, frame in frames.items()}
 
     def _profiles(self, day: date) -> pl.DataFrame:

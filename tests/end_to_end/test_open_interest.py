@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import Installation, installed
 from vigil_cli.backfill import backfill
+from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import InvalidSetting
 from vigil_resources.wiring import open_funding_history
 from vigil_sandbox.world import TINY, write_world
@@ -62,6 +63,40 @@ def test_snapshots_know_the_magnet_and_the_pressure_reasons(world: Installation)
     assert row["rows"] == 2 * 288 * TINY.day_count
     assert row["oi"] > 0
     assert row["magnet"] > 0
+
+
+def test_a_position_is_wiped_out_where_the_coin_offers_the_leverage(world: Installation) -> None:
+    rows = world.records(
+        "SELECT coin, wiped_at_4h_reason AS reason, count(*) AS rows FROM snapshot_labels "
+        "WHERE status_4h = 'complete' GROUP BY 1, 2"
+    )
+    # Both coins offer more than 20 x.
+    assert {(row["coin"], row["reason"]) for row in rows} == {("BTC", None), ("ETH", None)}
+
+
+def test_a_day_s_results_are_the_tables_own(world: Installation) -> None:
+    [first, last] = world.records("SELECT * FROM artemis_day_results")
+    assert [first["date"], last["date"]] == [FIRST, LAST]
+    start = day_start_ms(LAST)
+    counts = {
+        "liquidation_events": f"SELECT count(*) FROM liquidation_events WHERE day = {start}",
+        "snapshots_reconstructed": f"SELECT count(*) FROM feature_snapshots WHERE day = {start}",
+        "labels_computed": "SELECT count(*) FROM snapshot_labels "
+        f"WHERE label_status = 'complete' AND day = {start}",
+        "labels_pending": "SELECT count(*) FROM snapshot_labels "
+        f"WHERE label_status = 'pending' AND day = {start}",
+        "addresses_discovered": "SELECT count(DISTINCT address) FROM addresses "
+        f"WHERE last_seen = {start}",
+        "trades_processed": "SELECT count(DISTINCT (time, coin, tid)) FROM fills "
+        f"WHERE is_perp(coin) AND time >= {start} AND time < {start + DAY_MS}",
+        "profiles_computed": "SELECT count(DISTINCT address) FROM wallet_profiles "
+        f"WHERE day = {start}",
+    }
+    for name, statement in counts.items():
+        [[expected]] = [row.values() for row in world.records(statement)]
+        assert last[name] == expected, name
+    assert last["rows_rejected"] == 0
+    assert last["elapsed_seconds"] > 0
 
 
 def test_a_second_run_does_nothing(world: Installation) -> None:

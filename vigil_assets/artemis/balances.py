@@ -1,11 +1,13 @@
 """Balances of all accounts, and what is counted in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import date
 
 import dagster as dg
 
 from vigil_assets.artemis.together import build_days, daily_relations
 from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.plots import open_interest_plot
 from vigil_resources.open_interest import RELATIONS, OpenInterest
 from vigil_resources.perp_balances import PerpBalances
 
@@ -62,4 +64,11 @@ def open_interest(
     context: dg.AssetExecutionContext, interest: dg.ResourceParam[OpenInterest]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Rebuild each day of the run, with `oi_changes` and `account_balances`."""
-    yield from build_days(context, RELATIONS, interest.build)
+
+    def build(day: date) -> Mapping[str, int]:
+        rows = interest.build(day)
+        plot = {"open_interest": open_interest_plot(interest.rows(day), day)}
+        context.add_asset_metadata(plot, asset_key=RELATIONS[0], partition_key=str(day))
+        return rows
+
+    yield from build_days(context, RELATIONS, build)

@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.plots import feature_plot, label_plot
 from vigil_core.artemis.parameters import DEFAULT, FLAGS
 from vigil_resources.snapshots import Snapshots
 
@@ -38,7 +39,13 @@ def feature_snapshots(
     for day in days_of(context):
         rows = snapshots.build_features(day)
         nulls = rows.select(pl.col(list(FLAGS.values())).is_null().mean()).to_dicts()[0]
-        report_day(context, day, rows.height, null_share=dg.MetadataValue.json(nulls))
+        report_day(
+            context,
+            day,
+            rows.height,
+            null_share=dg.MetadataValue.json(nulls),
+            distributions=feature_plot(rows, day),
+        )
     return dg.MaterializeResult()
 
 
@@ -47,6 +54,7 @@ def feature_snapshots(
     kinds={"polars", "postgres"},
     deps=[
         feature_snapshots,
+        "perp_balances_parquet",
         dg.AssetDep(
             "candles",
             partition_mapping=dg.TimeWindowPartitionMapping(
@@ -76,5 +84,6 @@ def snapshot_labels(
             status=dg.MetadataValue.json(status),
             pending=status.get("pending", 0),
             label_balance=dg.MetadataValue.json(balance),
+            balance=label_plot(balance, day),
         )
     return dg.MaterializeResult()
