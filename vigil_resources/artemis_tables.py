@@ -55,10 +55,9 @@ class ArtemisTables:
             }
             connection.execute(query("artemis/save_state"), at | state)
 
-    def round_trips_revision(self, day: date) -> tuple[int, str] | None:
-        """Revision and content of the day's round trips; None where they are not built."""
-        rows = self._warehouse.rows("artemis/round_trips_revision", {"day": day_start_ms(day)})
-        return rows[0] if rows else None
+    def round_trips_contents(self, day: date) -> list[tuple[int, str]]:
+        """Days until this one whose round trips are built, and the version of their fills."""
+        return self._warehouse.rows("artemis/round_trips_contents", {"day": day_start_ms(day)})
 
     def states(self, relations: list[str], start: int, end: int) -> list[tuple[str, int, str]]:
         """Relation, day and fingerprint of what was built for the days in [start, end)."""

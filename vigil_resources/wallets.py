@@ -77,7 +77,7 @@ class Wallets:
             NotLoaded: The day's fills, or its round trips, are not in the warehouse.
         """
         began = time.monotonic()
-        if self._tables.round_trips_revision(day) is None:
+        if day_start_ms(day) not in dict(self._tables.round_trips_contents(day)):
             raise NotLoaded(RELATIONS[0], str(day))
         built_from = self._fingerprint(day)
         start = day_start_ms(day)
@@ -140,4 +140,4 @@ class Wallets:
     def _fingerprint(self, day: date) -> str:
         # What the day before was made of covers all days before it, which profiles go back to.
         before = self._tables.built_from(RELATIONS[0], day - timedelta(days=1))
-        return fingerprint(_VERSION, self._tables.round_trips_revision(day), before)
+        return fingerprint(_VERSION, self._tables.round_trips_contents(day), before)
