@@ -15,6 +15,7 @@ from vigil_assets.artemis.training_set import training_set
 from vigil_assets.artemis.wallets import wallets
 from vigil_assets.checks import (
     agrees_with_artemis,
+    agrees_with_the_exchange,
     day_is_final,
     hours_present,
     no_rejected_lines,
@@ -70,7 +71,14 @@ def defs() -> dg.Definitions:
     compared = [agrees_with_artemis] if Settings.from_environment().artemis_is_meant else []
     return dg.Definitions(
         assets=ASSETS,
-        asset_checks=[hours_present, no_rejected_lines, day_is_final, minutes_complete, *compared],
+        asset_checks=[
+            hours_present,
+            no_rejected_lines,
+            day_is_final,
+            minutes_complete,
+            agrees_with_the_exchange,
+            *compared,
+        ],
         resources={
             "raw": RawFillsResource(),
             "lake": LakeResource(),

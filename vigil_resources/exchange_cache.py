@@ -41,6 +41,9 @@ _FUNDING_DAYS = 20
 _CANDLES = 4_500
 """Likewise, in candles: fewer than one answer holds."""
 
+_KEPT_CANDLES = 5_000
+"""Of an interval: what is older the API has not."""
+
 _ROOT = "exchange"
 
 
@@ -118,6 +121,14 @@ class ExchangeCache:
             max(start_ms, end_ms),
             _joined(gap for day in sorted(held) for gap in held[day].unavailable),
         )
+
+    def has_candles(self, coin: str, interval: str, day: date) -> bool:
+        """Whether a finished day's candles lie in the lake, or can still be asked for."""
+        now = self._now()
+        if self._read(_candles_folder(coin, interval), "candles", day) is not None:
+            return True
+        age = now - day_start_ms(day)
+        return _is_final(day, now) and age <= _KEPT_CANDLES * INTERVALS_MS[interval]
 
     # --- below: a day in the lake --------------------------------------------------------------
 

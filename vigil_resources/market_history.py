@@ -1,17 +1,23 @@
 """What the trades of a UTC day were, for every perp: candles, flow, volume, liquidations."""
 
 import time
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import polars as pl
+from psycopg import sql
 
+from vigil_core.artemis.candle_comparison import compare_candles
 from vigil_core.artemis.tape import candles, flow, liquidation_events, trades
-from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
+from vigil_core.calendar import DAY_MS, HOUR_MS, HOURS_PER_DAY, day_start_ms
 from vigil_core.fills.schema import MONEY
 from vigil_core.fills.source_keys import hours_of_day
 from vigil_resources.artemis_tables import ArtemisTables, fingerprint
+from vigil_resources.exchange_api import CANDLE_SCHEMA, ExchangeSilent
+from vigil_resources.exchange_cache import ExchangeCache
 from vigil_resources.lake import DayOfLake, Lake
 
 RELATIONS = ("candles", "volume_history", "trade_flow_history", "liquidation_events")
@@ -45,26 +51,44 @@ _CLOSES = {"coin": pl.String(), "interval": pl.String(), "close": MONEY}
 
 
 class MarketHistory:
-    """Builds the days of `RELATIONS` from the lake's fills."""
+    """Builds the days of `RELATIONS` from the lake's fills.
 
-    def __init__(self, lake: Lake, tables: ArtemisTables) -> None:
+    Args:
+        lake: Where the fills are.
+        tables: Where the rows go.
+        exchange: Asked for candles of hours whose fills are missing; None if it is not to be.
+        coins: Of which it is asked; None if there was no choice: then only to compare.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        tables: ArtemisTables,
+        exchange: ExchangeCache | None = None,
+        coins: tuple[str, ...] | None = None,
+    ) -> None:
         self._lake = lake
         self._tables = tables
+        self._exchange = exchange
+        self._coins = coins
 
     def is_current(self, day: date) -> bool:
         """Whether the day was made of what the lake, and the day before it, hold now."""
-        return self._tables.built_from(RELATIONS[0], day) == self._fingerprint(
-            self._lake.day(day), day
-        )
+        content = self._lake.day(day)
+        built_from = self._fingerprint(content, day, self._askable(content, day))
+        return self._tables.built_from(RELATIONS[0], day) == built_from
 
     def build(self, day: date) -> dict[str, int]:
         """Rebuild the day; gives the rows of each relation.
 
         A coin that is not traded for a while is flat at its last close; the first minutes of a
-        day go on from the day before, if that is built.
+        day go on from the day before, if that is built. Candles of hours whose fills are missing
+        are the exchange's, where it still has them. If it does not answer there are none, and
+        the day stays stale.
 
         Raises:
             LakeIncomplete: The lake lacks the day, or a part of it.
+            ExchangeRefused, UnexpectedAnswer: As `ExchangeApi` does.
         """
         began = time.monotonic()
         content = self._lake.day(day)
@@ -76,13 +100,20 @@ class MarketHistory:
         closes = self._closes_before(day)
         coins = {*tape["coin"].unique(), *closes["coin"]}
         buckets = flow(tape, start, end, covered, coins)
+        own = pl.concat(
+            candles(tape, length, start, end, covered, _of_interval(closes, name)).with_columns(
+                pl.lit(name).alias("interval"), pl.lit("fills").alias("source")
+            )
+            for name, length in INTERVALS.items()
+        )
+        details = {"trades": tape.height, "coins": len(coins), "covered": covered}
+        asked = self._askable(content, day)
+        try:
+            theirs = [self._asked_for(coin, name, day) for coin, name in asked]
+        except ExchangeSilent as error:
+            asked, theirs, details["exchange"] = [], [], str(error)
         frames = {
-            "candles": pl.concat(
-                candles(tape, length, start, end, covered, _of_interval(closes, name)).with_columns(
-                    pl.lit(name).alias("interval"), pl.lit("fills").alias("source")
-                )
-                for name, length in INTERVALS.items()
-            ),
+            "candles": _where_missing(own, theirs),
             "volume_history": buckets.drop("buy_volume_usd", "sell_volume_usd"),
             "trade_flow_history": buckets.select(
                 "coin", "recorded_at", "buy_volume_usd", "sell_volume_usd"
@@ -91,16 +122,56 @@ class MarketHistory:
                 pl.col("via_adl").fill_null(value=False)
             ),
         }
-        details = {"trades": tape.height, "coins": len(coins), "covered": covered}
-        self._tables.replace_day(day, frames, self._fingerprint(content, day), began, details)
+        built_from = self._fingerprint(content, day, asked)
+        self._tables.replace_day(day, frames, built_from, began, details)
         return {relation: frame.height for relation, frame in frames.items()}
 
     def _closes_before(self, day: date) -> pl.DataFrame:
         return self._tables.read("artemis/closes_before", _CLOSES, day=day_start_ms(day))
 
-    def _fingerprint(self, content: DayOfLake, day: date) -> str:
-        closes = self._closes_before(day).rows()
-        return fingerprint(_VERSION, VAULTS, content.version, closes)
+    def compare(self, day: date) -> list[dict[str, Any]]:
+        """How the candles of our fills differ from the exchange's own, by coin and interval.
+
+        Nothing where it has none of the day, or is not to be asked.
+        """
+        bounds = {"start": day_start_ms(day), "end": day_start_ms(day) + DAY_MS}
+        found = []
+        for coin, interval in self._available(self._tables.coins(self._coins, day), day):
+            names = {"coin": sql.Literal(coin), "interval": sql.Literal(interval)}
+            ours = self._tables.read(
+                "artemis/fill_candles_between", CANDLE_SCHEMA, **names, **bounds
+            )
+            theirs = self._asked_for(coin, interval, day)
+            found.append({"coin": coin, "interval": interval, **compare_candles(ours, theirs)})
+        return found
+
+    def _available(self, coins: Iterable[str], day: date) -> list[tuple[str, str]]:
+        """Coins and intervals of which the exchange's candles of the day can be had."""
+        exchange = self._exchange
+        if exchange is None:
+            return []
+        pairs = [(coin, interval) for coin in coins for interval in INTERVALS]
+        return [pair for pair in pairs if exchange.has_candles(*pair, day)]
+
+    def _askable(self, content: DayOfLake, day: date) -> list[tuple[str, str]]:
+        """The same of the chosen coins, if fills of the day are missing."""
+        is_whole = len(covered_spans(content)) == HOURS_PER_DAY
+        return [] if is_whole else self._available(self._coins or (), day)
+
+    def _asked_for(self, coin: str, interval: str, day: date) -> pl.DataFrame:
+        assert self._exchange is not None
+        rows = self._exchange.candles(coin, interval, day, day).rows
+        return rows.with_columns(
+            pl.lit(coin).alias("coin"),
+            pl.lit(interval).alias("interval"),
+            pl.lit("api").alias("source"),
+            (pl.col("trades") == 0).alias("filled"),
+        )
+
+    def _fingerprint(self, content: DayOfLake, day: date, asked: list[tuple[str, str]]) -> str:
+        return fingerprint(
+            _VERSION, VAULTS, content.version, self._closes_before(day).rows(), asked
+        )
 
 
 def covered_spans(content: DayOfLake) -> list[tuple[int, int]]:
@@ -116,6 +187,13 @@ def covered_spans(content: DayOfLake) -> list[tuple[int, int]]:
         for number, (there, next_there) in enumerate(pairwise(hours))
         if there and next_there
     ]
+
+
+def _where_missing(own: pl.DataFrame, theirs: list[pl.DataFrame]) -> pl.DataFrame:
+    """Candles of our own fills, and the exchange's where there are none."""
+    key = ["coin", "interval", "open_time"]
+    others = [rows.join(own, on=key, how="anti").select(own.columns) for rows in theirs]
+    return pl.concat([own, *others]).sort(key)
 
 
 def _of_interval(closes: pl.DataFrame, interval: str) -> dict[str, Decimal]:

@@ -60,8 +60,13 @@ def open_warehouse(settings: Settings) -> Warehouse:
 
 
 def open_market_history(settings: Settings) -> MarketHistory:
-    """Candles, flow and liquidations, from the lake into the warehouse."""
-    return MarketHistory(open_lake(settings), ArtemisTables(open_warehouse(settings)))
+    """Candles, flow and liquidations, from the lake into the warehouse.
+
+    The exchange is asked for candles of missing fills where its API belongs to them.
+    """
+    exchange = _exchange_cache(settings) if settings.api_is_meant else None
+    tables = ArtemisTables(open_warehouse(settings))
+    return MarketHistory(open_lake(settings), tables, exchange, settings.coins)
 
 
 def open_perp_balances(settings: Settings) -> PerpBalances:
@@ -77,16 +82,21 @@ def open_open_interest(settings: Settings) -> OpenInterest:
 
 
 def open_funding_history(settings: Settings) -> FundingHistory:
-    """Settled rates of `VIGIL_COINS`, by way of the lake; all processes share one budget.
+    """Settled rates of `VIGIL_COINS`, by way of the lake.
 
     Raises:
         InvalidSetting: The API is not known to belong to the fills.
     """
     if not settings.api_is_meant:
         raise foreign_api()
+    tables = ArtemisTables(open_warehouse(settings))
+    return FundingHistory(_exchange_cache(settings), tables, settings.coins)
+
+
+def _exchange_cache(settings: Settings) -> ExchangeCache:
+    """The exchange's API by way of the lake; all processes share one budget."""
     budget = WeightBudget(settings.data_dir / "exchange_budget")
-    cache = ExchangeCache(ExchangeApi(settings.api_url, budget), _lake_store(settings))
-    return FundingHistory(cache, ArtemisTables(open_warehouse(settings)), settings.coins)
+    return ExchangeCache(ExchangeApi(settings.api_url, budget), _lake_store(settings))
 
 
 def open_wallets(settings: Settings) -> Wallets:
