@@ -13,10 +13,9 @@ from vigil_assets.definitions import ASSETS, defs
 from vigil_assets.staleness import POSITIONS, PROFILES, Staleness, batches
 from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import FIRST_DAY, day_start_ms, days_between
-from vigil_core.errors import InvalidSetting, LakeIncomplete, PartitionsFailed, StoreFailed
+from vigil_core.errors import InvalidSetting, PartitionsFailed, StoreFailed
 from vigil_core.snapshots import asset_ctxs
 from vigil_resources.funding_history import RELATION as FUNDING
-from vigil_resources.lake import Lake
 from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.open_interest import RELATIONS as INTEREST
 from vigil_resources.settings import Settings, foreign_api
@@ -25,6 +24,7 @@ from vigil_resources.training_set import RELATION as TRAINING
 from vigil_resources.wallets import RELATIONS as WALLETS
 from vigil_resources.wiring import (
     open_asset_ctxs,
+    open_fills_by_day,
     open_funding_history,
     open_lake,
     open_market_history,
@@ -199,8 +199,8 @@ def _follow(
 
     A day that was rebuilt may leave the next one stale: a quiet coin goes on from the day before.
     """
-    lake, is_current = open_lake(settings), stage.open()
-    there = [day for day in days if _is_decoded(lake, day)]
+    fills, is_current = open_fills_by_day(settings), stage.open()
+    there = [day for day in days if fills.has(day)]
     seen = [instance.get_materialized_partitions(dg.AssetKey(name)) for name in stage.names]
     needed = [
         day
@@ -218,13 +218,6 @@ def _follow(
         # One that is still stale is of a day that is not over.
         needed = [day for day in there if day not in worked and not is_current(day)]
     return sorted(worked), failed
-
-
-def _is_decoded(lake: Lake, day: date) -> bool:
-    try:
-        return bool(lake.day(day).parts)
-    except LakeIncomplete:
-        return False
 
 
 def _contexts(

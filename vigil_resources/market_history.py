@@ -4,21 +4,19 @@ import time
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import polars as pl
 from psycopg import sql
 
 from vigil_core.artemis.candle_comparison import compare_candles
-from vigil_core.artemis.tape import candles, flow, liquidation_events, trades
-from vigil_core.calendar import DAY_MS, HOUR_MS, HOURS_PER_DAY, day_start_ms
+from vigil_core.artemis.tape import LIQUIDATION_SCHEMA, candles, flow, liquidation_events, trades
+from vigil_core.calendar import DAY_MS, HOURS_PER_DAY, day_start_ms
 from vigil_core.fills.schema import MONEY
-from vigil_core.fills.source_keys import hours_of_day
 from vigil_resources.artemis_tables import ArtemisTables, fingerprint
 from vigil_resources.exchange_api import CANDLE_SCHEMA, ExchangeSilent
 from vigil_resources.exchange_cache import ExchangeCache
-from vigil_resources.lake import DayOfLake, Lake
+from vigil_resources.fills_of_day import FillsByDay, FillsOfDay
 
 RELATIONS = ("candles", "volume_history", "trade_flow_history", "liquidation_events")
 
@@ -30,7 +28,7 @@ VAULTS = (
 )
 """The exchange's own: what they unload was counted when they took it over."""
 
-_VERSION = "1"
+_VERSION = "2"
 """Changes with the rules, so that every day is stale."""
 
 _COLUMNS = [
@@ -51,10 +49,10 @@ _CLOSES = {"coin": pl.String(), "interval": pl.String(), "close": MONEY}
 
 
 class MarketHistory:
-    """Builds the days of `RELATIONS` from the lake's fills.
+    """Builds the days of `RELATIONS` from fills.
 
     Args:
-        lake: Where the fills are.
+        fills: Of each day.
         tables: Where the rows go.
         exchange: Asked for candles of hours whose fills are missing; None if it is not to be.
         coins: Of which it is asked; None if there was no choice: then only to compare.
@@ -62,19 +60,19 @@ class MarketHistory:
 
     def __init__(
         self,
-        lake: Lake,
+        fills: FillsByDay,
         tables: ArtemisTables,
         exchange: ExchangeCache | None = None,
         coins: tuple[str, ...] | None = None,
     ) -> None:
-        self._lake = lake
+        self._fills = fills
         self._tables = tables
         self._exchange = exchange
         self._coins = coins
 
     def is_current(self, day: date) -> bool:
         """Whether the day was made of what the lake, and the day before it, hold now."""
-        content = self._lake.day(day)
+        content = self._fills.day(day)
         built_from = self._fingerprint(content, day, self._askable(content, day))
         return self._tables.built_from(RELATIONS[0], day) == built_from
 
@@ -91,12 +89,12 @@ class MarketHistory:
             ExchangeRefused, UnexpectedAnswer: As `ExchangeApi` does.
         """
         began = time.monotonic()
-        content = self._lake.day(day)
+        content = self._fills.day(day)
         start = day_start_ms(day)
         end = start + DAY_MS
-        legs = self._lake.rows(content, _COLUMNS)
+        legs = content.read(_COLUMNS)
         tape = trades(legs)
-        covered = covered_spans(content)
+        covered = content.covered
         closes = self._closes_before(day)
         coins = {*tape["coin"].unique(), *closes["coin"]}
         buckets = flow(tape, start, end, covered, coins)
@@ -106,7 +104,13 @@ class MarketHistory:
             )
             for name, length in INTERVALS.items()
         )
-        details = {"trades": tape.height, "coins": len(coins), "covered": covered}
+        details = {
+            "trades": tape.height,
+            "coins": len(coins),
+            "covered": covered,
+            # Without the column nothing is known, which is not the same as no liquidation.
+            "covered_liquidations": covered if "liquidation" in legs.columns else [],
+        }
         asked = self._askable(content, day)
         try:
             theirs = [self._asked_for(coin, name, day) for coin, name in asked]
@@ -118,9 +122,7 @@ class MarketHistory:
             "trade_flow_history": buckets.select(
                 "coin", "recorded_at", "buy_volume_usd", "sell_volume_usd"
             ),
-            "liquidation_events": liquidation_events(legs, VAULTS).with_columns(
-                pl.col("via_adl").fill_null(value=False)
-            ),
+            "liquidation_events": _liquidations(legs),
         }
         built_from = self._fingerprint(content, day, asked)
         self._tables.replace_day(day, frames, built_from, began, details)
@@ -153,9 +155,9 @@ class MarketHistory:
         pairs = [(coin, interval) for coin in coins for interval in INTERVALS]
         return [pair for pair in pairs if exchange.has_candles(*pair, day)]
 
-    def _askable(self, content: DayOfLake, day: date) -> list[tuple[str, str]]:
+    def _askable(self, content: FillsOfDay, day: date) -> list[tuple[str, str]]:
         """The same of the chosen coins, if fills of the day are missing."""
-        is_whole = len(covered_spans(content)) == HOURS_PER_DAY
+        is_whole = len(content.covered) == HOURS_PER_DAY
         return [] if is_whole else self._available(self._coins or (), day)
 
     def _asked_for(self, coin: str, interval: str, day: date) -> pl.DataFrame:
@@ -168,25 +170,17 @@ class MarketHistory:
             (pl.col("trades") == 0).alias("filled"),
         )
 
-    def _fingerprint(self, content: DayOfLake, day: date, asked: list[tuple[str, str]]) -> str:
+    def _fingerprint(self, content: FillsOfDay, day: date, asked: list[tuple[str, str]]) -> str:
         return fingerprint(
             _VERSION, VAULTS, content.version, self._closes_before(day).rows(), asked
         )
 
 
-def covered_spans(content: DayOfLake) -> list[tuple[int, int]]:
-    """The hours of the day all of whose fills are there, [from, to) in ms.
-
-    The first rows of an hour's object may be of the hour before, so an hour is covered when its
-    object and the next one are there.
-    """
-    start = day_start_ms(content.day)
-    hours = [hour.file_id not in content.awaits for hour in hours_of_day(content.day)]
-    return [
-        (start + number * HOUR_MS, start + (number + 1) * HOUR_MS)
-        for number, (there, next_there) in enumerate(pairwise(hours))
-        if there and next_there
-    ]
+def _liquidations(legs: pl.DataFrame) -> pl.DataFrame:
+    if "liquidation" not in legs.columns:
+        return pl.DataFrame(schema=LIQUIDATION_SCHEMA)
+    events = liquidation_events(legs, VAULTS)
+    return events.with_columns(pl.col("via_adl").fill_null(value=False))
 
 
 def _where_missing(own: pl.DataFrame, theirs: list[pl.DataFrame]) -> pl.DataFrame:

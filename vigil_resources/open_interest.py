@@ -12,16 +12,15 @@ from vigil_core.artemis.parameters import SNAPSHOTS_PER_DAY, STEP_MS
 from vigil_core.artemis.tape import is_perp
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import LakeIncomplete
-from vigil_core.fills.schema import MONEY
+from vigil_core.fills.schema import LAKE_SCHEMA, MONEY
 from vigil_resources.artemis_tables import ArtemisTables, fingerprint
-from vigil_resources.lake import DayOfLake, Lake
-from vigil_resources.market_history import covered_spans
+from vigil_resources.fills_of_day import FillsByDay, FillsOfDay, Spans
 from vigil_resources.perp_balances import Entry, PerpBalances
 
 RELATIONS = ("oi_history", "addresses")
 """The assets; `oi_changes` and `account_balances` are written with them."""
 
-_VERSION = "1"
+_VERSION = "2"
 _LEGS = ["time", "coin", "side", "sz", "start_position"]
 _CLOSES = {"coin": pl.String(), "open_time": pl.Int64(), "close": MONEY}
 _SHOWN = {"coin": pl.String(), "recorded_at": pl.Int64(), "oi_usd": MONEY}
@@ -42,8 +41,8 @@ _ROWS = [
 class OpenInterest:
     """Builds the days of `oi_history`, `oi_changes`, `account_balances`, and `addresses`."""
 
-    def __init__(self, lake: Lake, balances: PerpBalances, tables: ArtemisTables) -> None:
-        self._lake = lake
+    def __init__(self, fills: FillsByDay, balances: PerpBalances, tables: ArtemisTables) -> None:
+        self._source = fills
         self._balances = balances
         self._tables = tables
 
@@ -60,11 +59,7 @@ class OpenInterest:
         built_from = self._fingerprint(day)
         start = day_start_ms(day)
         snapshots = self._snapshots(day)
-        contents = self._fills(day)
-        legs = pl.concat([self._lake.rows(content, _LEGS) for content in contents]).filter(
-            is_perp()
-        )
-        covered = [span for content in contents for span in covered_spans(content)]
+        legs, covered = self._legs(day)
         marks = [start + STEP_MS * number for number in range(SNAPSHOTS_PER_DAY)]
         closes = self._tables.read(
             "artemis/closes_between", _CLOSES, start=start - STEP_MS, end=start + DAY_MS
@@ -82,7 +77,10 @@ class OpenInterest:
             "account_balances": accounts,
         }
         self._tables.merge_addresses(day, addresses, built_from)
-        details = {"rejected_lines": entry.rejected if entry else 0}
+        details = {
+            "covered": [span for span in covered if span[0] >= start],
+            "rejected_lines": entry.rejected if entry else 0,
+        }
         self._tables.replace_day(day, frames, built_from, began, details)
         return {name: frame.height for name, frame in frames.items()} | {
             "addresses": len(addresses)
@@ -101,10 +99,21 @@ class OpenInterest:
                 counted.append(snapshot_rows(self._balances.positions(one), entry.recorded_at))
         return pl.concat(counted)
 
-    def _fills(self, day: date) -> list[DayOfLake]:
-        contents = [self._lake.day(day)]
+    def _legs(self, day: date) -> tuple[pl.DataFrame, Spans]:
+        """Perp fills of the day and the one before that tell where they started, and from when."""
+        frames = [pl.DataFrame(schema={name: LAKE_SCHEMA[name] for name in _LEGS})]
+        covered: Spans = []
+        for content in self._fills(day):
+            rows = content.read(_LEGS)
+            if "start_position" in rows.columns:
+                frames.append(rows.filter(is_perp()))
+                covered += content.covered
+        return pl.concat(frames), covered
+
+    def _fills(self, day: date) -> list[FillsOfDay]:
+        contents = [self._source.day(day)]
         try:
-            contents.insert(0, self._lake.day(day - timedelta(days=1)))
+            contents.insert(0, self._source.day(day - timedelta(days=1)))
         except LakeIncomplete:
             # What cannot be carried over midnight has no row.
             return contents

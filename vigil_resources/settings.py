@@ -38,6 +38,8 @@ class Settings:
     artemis_is_meant: bool
     """Whether fills are to be held against Artemis' copy: `VIGIL_ARTEMIS_DATA` is given. Its
     bucket too lets the reader pay."""
+    fills_from_artemis: bool
+    """Whether the feature line reads Artemis' copy of the fills: `VIGIL_FILLS_FROM=artemis`."""
     api_url: str
     """The exchange's info API."""
     api_is_meant: bool
@@ -74,6 +76,7 @@ class Settings:
                 given.get("VIGIL_ARTEMIS_DATA", "s3://artemis-hyperliquid-data/raw")
             ),
             artemis_is_meant="VIGIL_ARTEMIS_DATA" in given,
+            fills_from_artemis=_is_artemis(given.get("VIGIL_FILLS_FROM", "lake")),
             api_url=given.get("HYPERLIQUID_API_URL", "https://api.hyperliquid.xyz"),
             api_is_meant="HYPERLIQUID_API_URL" in given or "VIGIL_NODE_DATA" not in given,
             coins=_coins(given.get("VIGIL_COINS", "BTC,ETH,SOL")),
@@ -117,6 +120,12 @@ def _coins(text: str) -> tuple[str, ...] | None:
     if not coins:
         raise InvalidSetting("VIGIL_COINS", text, "coins as the exchange writes them, or *")
     return coins
+
+
+def _is_artemis(text: str) -> bool:
+    if text not in {"lake", "artemis"}:
+        raise InvalidSetting("VIGIL_FILLS_FROM", text, "lake or artemis")
+    return text == "artemis"
 
 
 def _root(text: str) -> str:

@@ -89,7 +89,7 @@ class Snapshots:
         began, built_from = time.monotonic(), self._fingerprint(LABELS, day)
         start = day_start_ms(day)
         bounds = {"start": start - STEP_MS, "end": start + DAY_MS + _LONGEST_HORIZON_MS}
-        spans = self._covered(start, start + 2 * DAY_MS)
+        spans = self._covered("candles", "covered", start=start, end=start + 2 * DAY_MS)
         known_until = max(spans["end"].to_list(), default=start)
         most = self._max_leverage(day)
         rows = [
@@ -112,12 +112,12 @@ class Snapshots:
     def _of_all_coins(self, day: date) -> MarketTables:
         """What the snapshots of all coins look at: coverage, balances, bots."""
         start = day_start_ms(day)
-        covered = self._covered(start - 2 * DAY_MS, start + DAY_MS)
+        days = {"start": start - 2 * DAY_MS, "end": start + DAY_MS}
         taken, positions = self._positions(day)
         bots = self._tables.read("artemis/known_bots", {"address": pl.String()}, start=start)
         return MarketTables(
-            liquidations_covered=covered,
-            fills_covered=covered,
+            liquidations_covered=self._covered("candles", "covered_liquidations", **days),
+            fills_covered=self._covered("oi_history", "covered", **days),
             balances=taken,
             positions=positions,
             bots=bots.select(pl.lit(start).alias("as_of"), "address"),
@@ -159,8 +159,9 @@ class Snapshots:
         names = {"coin": sql.Literal(coin), "interval": sql.Literal(interval)}
         return self._tables.read("artemis/candles_between", _CANDLE, start=start, end=end, **names)
 
-    def _covered(self, start: int, end: int) -> pl.DataFrame:
-        return self._tables.read("artemis/covered_days", _SPAN, start=start, end=end)
+    def _covered(self, relation: str, name: str, *, start: int, end: int) -> pl.DataFrame:
+        names = {"relation": sql.Literal(relation), "name": sql.Literal(name)}
+        return self._tables.read("artemis/covered_days", _SPAN, start=start, end=end, **names)
 
     def _positions(self, day: date) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The balances snapshots of the day and the one before, and who held what in them."""

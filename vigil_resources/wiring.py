@@ -6,6 +6,7 @@ from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.embedded_postgres import EmbeddedPostgres
 from vigil_resources.exchange_api import ExchangeApi, WeightBudget
 from vigil_resources.exchange_cache import ExchangeCache
+from vigil_resources.fills_of_day import ArtemisCopy, FillsByDay, LakeFills
 from vigil_resources.funding_history import FundingHistory
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
@@ -59,6 +60,13 @@ def open_warehouse(settings: Settings) -> Warehouse:
     return Warehouse(settings.database_url or embedded_postgres(settings).url(DATABASE))
 
 
+def open_fills_by_day(settings: Settings) -> FillsByDay:
+    """What the feature line reads: the lake's fills, or Artemis' copy where that is chosen."""
+    if settings.fills_from_artemis:
+        return ArtemisCopy(open_artemis_fills(settings))
+    return LakeFills(open_lake(settings))
+
+
 def open_market_history(settings: Settings) -> MarketHistory:
     """Candles, flow and liquidations, from the lake into the warehouse.
 
@@ -66,7 +74,7 @@ def open_market_history(settings: Settings) -> MarketHistory:
     """
     exchange = _exchange_cache(settings) if settings.api_is_meant else None
     tables = ArtemisTables(open_warehouse(settings))
-    return MarketHistory(open_lake(settings), tables, exchange, settings.coins)
+    return MarketHistory(open_fills_by_day(settings), tables, exchange, settings.coins)
 
 
 def open_perp_balances(settings: Settings) -> PerpBalances:
@@ -78,7 +86,7 @@ def open_perp_balances(settings: Settings) -> PerpBalances:
 def open_open_interest(settings: Settings) -> OpenInterest:
     """Open interest, addresses and account balances."""
     tables = ArtemisTables(open_warehouse(settings))
-    return OpenInterest(open_lake(settings), open_perp_balances(settings), tables)
+    return OpenInterest(open_fills_by_day(settings), open_perp_balances(settings), tables)
 
 
 def open_funding_history(settings: Settings) -> FundingHistory:

@@ -1,7 +1,7 @@
 """Artemis' copy of the fills as a second source: compared with the lake's, row by row."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,9 +12,19 @@ import pytest
 from tests.conftest import Installation, installed
 from vigil_assets.definitions import ASSETS, defs
 from vigil_cli.ready import dagster_ready
+from vigil_core.calendar import HOUR_MS, day_start_ms
 from vigil_core.errors import UnexpectedColumns
 from vigil_core.fills.artemis_format import artemis_rows
-from vigil_resources.artemis_fills import compare_day
+from vigil_resources.artemis_fills import (
+    ArtemisFills,
+    ArtemisLayout,
+    ImpossibleTimes,
+    compare_day,
+)
+from vigil_resources.artemis_tables import ArtemisTables
+from vigil_resources.fills_of_day import ArtemisCopy, LakeFills
+from vigil_resources.market_history import MarketHistory
+from vigil_resources.store import Store
 from vigil_resources.wiring import open_artemis_fills
 from vigil_sandbox.artemis_fills_writer import parquet_path, write_artemis_fills
 from vigil_sandbox.older_writers import written_hours
@@ -130,3 +140,66 @@ def test_times_out_of_any_range_are_unknown() -> None:
     )
     assert artemis_rows(table)["time"].to_list() == [None, None]
     assert date(2025, 9, 1) == DAY
+
+
+# --- as the source of the feature line ----------------------------------------------------------
+
+
+def tables_of(vigil: Installation) -> dict[str, list[dict[str, object]]]:
+    """What both sources know: of a ms, the copy does not tell which trade came first."""
+    candles = "coin, interval, open_time, high, low, volume, trades, filled"
+    statements = {
+        "volume_history": "SELECT * FROM volume_history ORDER BY coin, recorded_at",
+        "trade_flow_history": "SELECT * FROM trade_flow_history ORDER BY coin, recorded_at",
+        "candles": f"SELECT {candles} FROM candles ORDER BY coin, interval, open_time",
+    }
+    return {name: vigil.records(statement) for name, statement in statements.items()}
+
+
+def test_the_copy_gives_the_history_of_the_lake_and_leaves_unknown_what_it_lacks(
+    vigil: Installation,
+) -> None:
+    write_copy(vigil)
+    checked(vigil)
+    tables = ArtemisTables(vigil.warehouse)
+    MarketHistory(LakeFills(vigil.lake), tables).build(DAY)
+    ours = tables_of(vigil)
+    assert vigil.records("SELECT * FROM liquidation_events")
+
+    copy = MarketHistory(ArtemisCopy(open_artemis_fills(vigil.settings)), tables)
+    assert not copy.is_current(DAY)
+    copy.build(DAY)
+
+    assert copy.is_current(DAY)
+    assert tables_of(vigil) == ours
+    assert vigil.records("SELECT * FROM liquidation_events") == []
+    [state] = vigil.records("SELECT details FROM artemis_state WHERE relation = 'candles'")
+    assert len(state["details"]["covered"]) == 24
+    assert state["details"]["covered_liquidations"] == []
+
+
+def test_without_an_hour_s_files_it_and_the_one_before_are_not_covered(vigil: Installation) -> None:
+    target = write_copy(vigil)
+    parquet_path(target, datetime(DAY.year, DAY.month, DAY.day, 7, tzinfo=UTC)).unlink()
+    covered = ArtemisCopy(open_artemis_fills(vigil.settings)).day(DAY).covered
+    hours = [(start - day_start_ms(DAY)) // HOUR_MS for start, _ in covered]
+    assert hours == [hour for hour in range(24) if hour not in {6, 7}]
+
+
+def test_the_documented_layout_is_told_apart_and_refused(tmp_path: Path) -> None:
+    (tmp_path / f"node_fills/{DAY}").mkdir(parents=True)
+    (tmp_path / f"node_fills/{DAY}/0.json.gz").write_bytes(b"")
+    copy = ArtemisFills(Store(str(tmp_path), {}), tmp_path / "scratch")
+    with pytest.raises(ArtemisLayout, match="a line per trade"):
+        copy.listing(DAY)
+
+
+def test_a_day_of_impossible_times_is_refused(vigil: Installation) -> None:
+    target = write_copy(vigil)
+    path = parquet_path(target, datetime(DAY.year, DAY.month, DAY.day, 3, tzinfo=UTC))
+    table = pl.read_parquet(path).with_columns(
+        pl.lit(datetime(2150, 1, 1, tzinfo=UTC)).alias("time")
+    )
+    table.with_columns(pl.col("time").cast(pl.Datetime("ns"))).write_parquet(path)
+    with pytest.raises(ImpossibleTimes, match=str(DAY)):
+        open_artemis_fills(vigil.settings).day(DAY)

@@ -16,6 +16,7 @@ from vigil_resources.artemis_tables import ArtemisTables
 from vigil_resources.embedded_postgres import free_port
 from vigil_resources.exchange_api import ExchangeApi, WeightBudget
 from vigil_resources.exchange_cache import ExchangeCache
+from vigil_resources.fills_of_day import LakeFills
 from vigil_resources.market_history import MarketHistory
 from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import TINY, write_world
@@ -73,7 +74,8 @@ def world(
 def history(world: Cut, url: str, folder: Path, now_ms: int) -> MarketHistory:
     api = ExchangeApi(url, WeightBudget(folder / "budget"), patience_s=0.5)
     cache = ExchangeCache(api, world.vigil.lake.store, lambda: now_ms)
-    return MarketHistory(world.vigil.lake, ArtemisTables(world.vigil.warehouse), cache, ("BTC",))
+    fills, tables = LakeFills(world.vigil.lake), ArtemisTables(world.vigil.warehouse)
+    return MarketHistory(fills, tables, cache, ("BTC",))
 
 
 def test_whole_days_are_made_of_fills_and_agree_with_the_exchange(
