@@ -33,9 +33,15 @@ def demo(settings: Settings, *, once: bool) -> None:
         os.environ["VIGIL_NODE_DATA"] = str(root)
         os.environ["VIGIL_ARTEMIS_DATA"] = str(root / "artemis" / "raw")
         os.environ["HYPERLIQUID_API_URL"] = api.url
+        os.environ["VIGIL_VAULTS"] = ",".join(_vaults(root))
         # Nothing real beside what is simulated; the world has no archive of its own.
         os.environ["VIGIL_ARCHIVE_DATA"] = ""
         _build(Settings.from_environment(), root, started, once=once)
+
+
+def _vaults(root: Path) -> list[str]:
+    house: dict[str, str] = json.loads((root / "truth.json").read_text())["house"]
+    return [address for address, role in house.items() if role == "backstop vault"]
 
 
 def _build(settings: Settings, root: Path, started: float, *, once: bool) -> None:

@@ -56,6 +56,7 @@ class MarketHistory:
         tables: Where the rows go.
         exchange: Asked for candles of hours whose fills are missing; None if it is not to be.
         coins: Of which it is asked; None if there was no choice: then only to compare.
+        vaults: Of the exchange, whose liquidations are no events.
     """
 
     def __init__(
@@ -64,11 +65,13 @@ class MarketHistory:
         tables: ArtemisTables,
         exchange: ExchangeCache | None = None,
         coins: tuple[str, ...] | None = None,
+        vaults: tuple[str, ...] = VAULTS,
     ) -> None:
         self._fills = fills
         self._tables = tables
         self._exchange = exchange
         self._coins = coins
+        self._vaults = vaults
 
     def is_current(self, day: date) -> bool:
         """Whether the day was made of what the lake, and the day before it, hold now."""
@@ -122,11 +125,17 @@ class MarketHistory:
             "trade_flow_history": buckets.select(
                 "coin", "recorded_at", "buy_volume_usd", "sell_volume_usd"
             ),
-            "liquidation_events": _liquidations(legs),
+            "liquidation_events": self._liquidations(legs),
         }
         built_from = self._fingerprint(content, day, asked)
         self._tables.replace_day(day, frames, built_from, began, details)
         return {relation: frame.height for relation, frame in frames.items()}
+
+    def _liquidations(self, legs: pl.DataFrame) -> pl.DataFrame:
+        if "liquidation" not in legs.columns:
+            return pl.DataFrame(schema=LIQUIDATION_SCHEMA)
+        events = liquidation_events(legs, self._vaults)
+        return events.with_columns(pl.col("via_adl").fill_null(value=False))
 
     def _closes_before(self, day: date) -> pl.DataFrame:
         return self._tables.read("artemis/closes_before", _CLOSES, day=day_start_ms(day))
@@ -172,15 +181,8 @@ class MarketHistory:
 
     def _fingerprint(self, content: FillsOfDay, day: date, asked: list[tuple[str, str]]) -> str:
         return fingerprint(
-            _VERSION, VAULTS, content.version, self._closes_before(day).rows(), asked
+            _VERSION, self._vaults, content.version, self._closes_before(day).rows(), asked
         )
-
-
-def _liquidations(legs: pl.DataFrame) -> pl.DataFrame:
-    if "liquidation" not in legs.columns:
-        return pl.DataFrame(schema=LIQUIDATION_SCHEMA)
-    events = liquidation_events(legs, VAULTS)
-    return events.with_columns(pl.col("via_adl").fill_null(value=False))
 
 
 def _where_missing(own: pl.DataFrame, theirs: list[pl.DataFrame]) -> pl.DataFrame:

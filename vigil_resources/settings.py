@@ -1,6 +1,7 @@
 """Environment → Settings. The only reader of `os.environ`; `.env` beside the project counts too."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,9 @@ class Settings:
     is not. Else the one may be real and the other simulated."""
     coins: tuple[str, ...] | None
     """Of which there are feature snapshots; None for all."""
+    vaults: tuple[str, ...]
+    """Further vaults of the exchange, lower case: what they unload was counted when they took it
+    over. The two largest are known without being named."""
     lake: str
     """Root of the Parquet lake: likewise."""
     database_url: str | None
@@ -80,6 +84,7 @@ class Settings:
             api_url=given.get("HYPERLIQUID_API_URL", "https://api.hyperliquid.xyz"),
             api_is_meant="HYPERLIQUID_API_URL" in given or "VIGIL_NODE_DATA" not in given,
             coins=_coins(given.get("VIGIL_COINS", "BTC,ETH,SOL")),
+            vaults=_addresses(given.get("VIGIL_VAULTS", "")),
             lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
             database_url=_postgres(given, "DATABASE_URL"),
             dagster_pg_url=_postgres(given, "DAGSTER_PG_URL"),
@@ -120,6 +125,13 @@ def _coins(text: str) -> tuple[str, ...] | None:
     if not coins:
         raise InvalidSetting("VIGIL_COINS", text, "coins as the exchange writes them, or *")
     return coins
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    found = tuple(address.strip().lower() for address in text.split(",") if address.strip())
+    if not all(re.fullmatch("0x[0-9a-f]{40}", address) for address in found):
+        raise InvalidSetting("VIGIL_VAULTS", text, "addresses, with commas between them")
+    return found
 
 
 def _is_artemis(text: str) -> bool:

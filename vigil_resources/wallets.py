@@ -60,11 +60,15 @@ class Wallets:
     Args:
         lake: Where open lots and daily sums are kept.
         tables: Where fills are read and profiles go.
+        vaults: Of the exchange; they open with nobody.
     """
 
-    def __init__(self, lake: Store, tables: ArtemisTables) -> None:
+    def __init__(
+        self, lake: Store, tables: ArtemisTables, vaults: tuple[str, ...] = VAULTS
+    ) -> None:
         self._lake = lake
         self._tables = tables
+        self._vaults = vaults
 
     def is_current(self, day: date) -> bool:
         """Whether the day was made of the fills of now and of what the day before left open."""
@@ -117,7 +121,7 @@ class Wallets:
         bots = self._tables.read(
             "artemis/known_bots", {"address": pl.String()}, start=day_start_ms(day)
         )
-        return [*VAULTS, *bots["address"]]
+        return [*self._vaults, *bots["address"]]
 
     def _days(self) -> list[date]:
         keys = (item.key for item in self._lake.list("wallets/"))
@@ -140,4 +144,4 @@ class Wallets:
     def _fingerprint(self, day: date) -> str:
         # What the day before was made of covers all days before it, which profiles go back to.
         before = self._tables.built_from(RELATIONS[0], day - timedelta(days=1))
-        return fingerprint(_VERSION, self._tables.round_trips_contents(day), before)
+        return fingerprint(_VERSION, self._vaults, self._tables.round_trips_contents(day), before)

@@ -9,7 +9,7 @@ from vigil_resources.exchange_cache import ExchangeCache
 from vigil_resources.fills_of_day import ArtemisCopy, FillsByDay, LakeFills
 from vigil_resources.funding_history import FundingHistory
 from vigil_resources.lake import Lake
-from vigil_resources.market_history import MarketHistory
+from vigil_resources.market_history import VAULTS, MarketHistory
 from vigil_resources.open_interest import OpenInterest
 from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.raw_fills import RawFills
@@ -74,7 +74,9 @@ def open_market_history(settings: Settings) -> MarketHistory:
     """
     exchange = _exchange_cache(settings) if settings.api_is_meant else None
     tables = ArtemisTables(open_warehouse(settings))
-    return MarketHistory(open_fills_by_day(settings), tables, exchange, settings.coins)
+    return MarketHistory(
+        open_fills_by_day(settings), tables, exchange, settings.coins, _vaults(settings)
+    )
 
 
 def open_perp_balances(settings: Settings) -> PerpBalances:
@@ -101,6 +103,10 @@ def open_funding_history(settings: Settings) -> FundingHistory:
     return FundingHistory(_exchange_cache(settings), tables, settings.coins)
 
 
+def _vaults(settings: Settings) -> tuple[str, ...]:
+    return (*VAULTS, *settings.vaults)
+
+
 def _exchange_cache(settings: Settings) -> ExchangeCache:
     """The exchange's API by way of the lake; all processes share one budget."""
     budget = WeightBudget(settings.data_dir / "exchange_budget")
@@ -109,7 +115,8 @@ def _exchange_cache(settings: Settings) -> ExchangeCache:
 
 def open_wallets(settings: Settings) -> Wallets:
     """Lots, wallet profiles and co-occurrences."""
-    return Wallets(_lake_store(settings), ArtemisTables(open_warehouse(settings)))
+    tables = ArtemisTables(open_warehouse(settings))
+    return Wallets(_lake_store(settings), tables, _vaults(settings))
 
 
 def open_snapshots(settings: Settings) -> Snapshots:
