@@ -85,7 +85,7 @@ db-reset *ARGS:
 analyze:
     @python -m vigil_cli analyze
 
-# The measured comparisons: bench [ingest|stages]
+# The measured comparisons: bench [ingest|stages|warehouse|fifo|artemis|sizes]
 bench *ARGS:
     @python -m bench "$@"
 

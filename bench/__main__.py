@@ -1,12 +1,12 @@
-"""Runs what is measured: `python -m bench [ingest|stages|warehouse|fifo|sizes] [ARGUMENTS]`.
+"""Runs what is measured: `python -m bench [NAME] [ARGUMENTS]`, the names being those below.
 
-Without a name, all.
+Without one, all.
 """
 
 import runpy
 import sys
 
-NAMES = ("ingest", "stages", "warehouse", "fifo", "sizes")
+NAMES = ("ingest", "stages", "warehouse", "fifo", "artemis", "sizes")
 
 if __name__ == "__main__":
     asked = sys.argv[1:2]

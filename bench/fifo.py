@@ -12,8 +12,9 @@ run; the contestants take turns in one process, each starting from what suits it
     vigil    fifo.match, from frame to frames: the same pieces as `decimal`, which is checked
     loop     the sort and the loop of `vigil` alone, on integers
 
-The seeds also wrote a row and committed per wallet; that is left out. Co-occurrences run on a
-million entries in a process of its own, for its peak memory.
+The seeds also wrote a row and committed per wallet; that is left out here, and measured by
+`bench.artemis`. Co-occurrences run on a million entries in a process of its own, for its peak
+memory.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bench.artemis_original import wallet_lists, wallet_profile
 from bench.ingest import peak_mb
 from vigil_core.artemis import co_occurrences, fifo, wallet_profiles
 from vigil_core.calendar import DAY_MS
@@ -49,23 +51,23 @@ def texts(count: int) -> list[str]:
     return [f"0x{number * 2_654_435_761 % 2**64:040x}" for number in range(count)]
 
 
-def made_up_day(fills: int, seed: int = 1) -> pl.DataFrame:
+def made_up_day(fills: int, seed: int = 1, coins: int = COINS) -> pl.DataFrame:
     """Fills in the order of execution, positions without gaps; fees at the taker's base rate."""
     chance = np.random.default_rng(seed)
-    wallets = chance.integers(0, WALLETS, PAIRS)
-    coins = chance.integers(0, COINS, PAIRS)
-    _, pair_of_key = np.unique(wallets * COINS + coins, return_inverse=True)
+    wallet_drawn = chance.integers(0, WALLETS, PAIRS)
+    coin_drawn = chance.integers(0, coins, PAIRS)
+    _, pair_of_key = np.unique(wallet_drawn * coins + coin_drawn, return_inverse=True)
     pair = pair_of_key[(chance.pareto(1.2, fills) * 4_000).astype(np.int64) % PAIRS]
     wallet, coin = np.empty(PAIRS, np.int64), np.empty(PAIRS, np.int64)
-    wallet[pair_of_key], coin[pair_of_key] = wallets, coins
+    wallet[pair_of_key], coin[pair_of_key] = wallet_drawn, coin_drawn
     size = chance.integers(1, 2_000, fills)
     start, signed = _walk(pair, size, chance.random(fills))
-    digits = np.arange(COINS) % 6
+    digits = np.arange(coins) % 6
     tick = 10 ** (6 - digits)[coin[pair]]
     level = np.exp(chance.normal(0, 1e-4, fills).cumsum())
     price = np.maximum((1_000_000 * (1 + coin[pair]) * level).astype(np.int64) // tick, 1) * tick
     scale = 10 ** (12 - digits[coin[pair]])
-    names = np.array([f"C{number}" for number in range(COINS)])
+    names = np.array([f"C{number}" for number in range(coins)])
     frame = pl.DataFrame(
         {
             "time": DAY + np.sort(chance.integers(0, DAY_MS, fills)),
@@ -118,41 +120,13 @@ def rows_of(fills: pl.DataFrame, money: pl.DataType) -> list[Row]:
 
 
 def seeds(rows: list[Row]) -> int:
-    """As the seeds did it; gives the pairs."""
-    wallets: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for user, coin, at, px, sz, side, _ in rows:
-        wallets[user].append(
-            {"coin": coin, "side": side, "px": float(px), "sz": float(sz), "time": int(at)}
-        )
-    return sum(_seed_profile(rows)["trade_count"] for rows in wallets.values())
-
-
-def _seed_profile(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Section 14.4 of the specification: whole fills in pairs, percentages."""
-    queues: dict[str, deque[dict[str, Any]]] = defaultdict(deque)
-    gains, holds = [], []
-    for fill in sorted(rows, key=lambda fill: fill["time"]):
-        queue = queues[fill["coin"]]
-        if fill["side"] == "B":
-            queue.append(fill)
-        elif queue:
-            entry = queue.popleft()
-            gains.append((fill["px"] - entry["px"]) / entry["px"] * 100)
-            holds.append(fill["time"] - entry["time"])
-    level = high = fall = 0.0
-    for gain in gains:
-        level += gain
-        high = max(high, level)
-        fall = max(fall, high - level)
-    losses = -sum(gain for gain in gains if gain < 0)
-    profits = sum(gain for gain in gains if gain > 0)
-    return {
-        "trade_count": len(gains),
-        "win_rate": sum(gain > 0 for gain in gains) / len(gains) if gains else 0,
-        "profit_factor": profits / losses if losses else 999,
-        "avg_hold_hours": sum(holds) / len(holds) / 3_600_000 if holds else 0,
-        "max_drawdown": fall,
-    }
+    """As the seeds did it; gives the pairs of the wallets that have enough of them."""
+    fills = (
+        {"user": user, "coin": coin, "side": side, "px": float(px), "sz": float(sz), "time": at}
+        for user, coin, at, px, sz, side, _ in rows
+    )
+    profiles = map(wallet_profile, wallet_lists(fills).values())
+    return sum(profile["trade_count"] for profile in profiles if profile)
 
 
 def decimal_fifo(rows: list[Row]) -> tuple[int, Decimal]:
