@@ -10,6 +10,7 @@ from vigil_assets.artemis.balances import (
 )
 from vigil_assets.artemis.funding import funding_history
 from vigil_assets.artemis.market_history import market_history
+from vigil_assets.artemis.parity import live_agrees_with_backfill
 from vigil_assets.artemis.snapshots import feature_snapshots, snapshot_labels
 from vigil_assets.artemis.training_set import training_set
 from vigil_assets.artemis.wallets import wallets
@@ -77,6 +78,7 @@ def defs() -> dg.Definitions:
             day_is_final,
             minutes_complete,
             agrees_with_the_exchange,
+            live_agrees_with_backfill,
             *compared,
         ],
         resources={
