@@ -60,13 +60,13 @@ def open_interest_plot(rows: pl.DataFrame, day: date) -> dg.MarkdownMetadataValu
 def feature_plot(rows: pl.DataFrame, day: date) -> dg.MarkdownMetadataValue:
     """How the twelve features of a day are distributed over all its snapshots; NULLs in words."""
     title = f"Features, {day}"
-    figure = Figure(figsize=(8, 4.5), dpi=70, layout="tight")
+    figure = Figure(figsize=(9, 5), dpi=85, layout="tight")
     for axes, feature in zip(figure.subplots(3, 4).flat, FEATURES, strict=True):
         values = rows[feature].drop_nulls()
         axes.hist(values, bins=_BINS, color="#2b6cb0")
         missing = rows.height - values.len()
-        axes.set_title(feature if not missing else f"{feature}\n{missing} NULL", fontsize=6)
-        axes.tick_params(labelsize=5)
+        axes.set_title(feature if not missing else f"{feature}\n{missing} NULL", fontsize=7)
+        axes.tick_params(labelsize=6)
     return _embedded(figure, title)
 
 

@@ -8,6 +8,7 @@ from vigil_sandbox.agenda import Floor
 from vigil_sandbox.books import Account
 from vigil_sandbox.crowd import Crowd, PrivateTrader
 from vigil_sandbox.exchange import Exchange
+from vigil_sandbox.flow import DEPOSIT_USD, FlowTrader
 from vigil_sandbox.ledger import USD
 from vigil_sandbox.markets import PERPS, SPOTS
 from vigil_sandbox.matching import Matching
@@ -33,6 +34,7 @@ _BUILDER_RATES = (250, 500, 1_000)
 _CROWD_RATES = ((450, 150), (450, 150), (400, 120), (350, 80))
 BACKSTOP_USD = 15_000
 _INVENTORY_LIMIT_USD = 2_500
+_FLOW_TRADERS = 3
 
 
 class Behaviour(Protocol):
@@ -88,6 +90,9 @@ class Founder:
             self._found_copy_pair(index)
             self._found_crash_pair(index)
         self._found_crowd()
+        if self._spec.flow_insight is not None:
+            for index in range(_FLOW_TRADERS):
+                self._found_flow_trader(index, self._spec.flow_insight)
         for behaviour in self._population.behaviours:
             behaviour.plan()
         return self._population
@@ -216,6 +221,15 @@ class Founder:
             ),
             short, "deleveraged_short", "RETAIL",
             "Was short in the crash, and the exchange closed its winning position.",
+        )  # fmt: skip
+
+    def _found_flow_trader(self, index: int, insight: float) -> None:
+        account = self._funded(DEPOSIT_USD)
+        self._add(
+            FlowTrader(self._own_floor(f"flow_trader/{index}"), account, insight), account,
+            "flow_trader", "RETAIL",
+            "Takes every few minutes and wins every day, but not six figures."
+            if insight else "Takes every few minutes, and draws the side.",
         )  # fmt: skip
 
     def _found_crowd(self) -> None:

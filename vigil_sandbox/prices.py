@@ -63,9 +63,12 @@ class PricePath:
 
 
 def price_paths(
-    *, seed: int, start_ms: int, day_count: int, crash_minute: int
+    *, seed: int, start_ms: int, day_count: int, crash_minute: int, has_drift: bool = True
 ) -> Mapping[str, PricePath]:
-    """One path per coin, in the order of `COINS`."""
+    """One path per coin, in the order of `COINS`.
+
+    Without drift all volatility is minute noise: the past of a path says nothing about its future.
+    """
     paths: dict[str, PricePath] = {}
     for coin in COINS:
         if coin.follows:
@@ -73,15 +76,21 @@ def price_paths(
         else:
             crash = crash_minute if coin is CRASH_COIN else None
             rng = Random(f"{seed}/prices/{coin.name}")
-            paths[coin.name] = _path(rng, coin, start_ms, day_count, crash)
+            paths[coin.name] = _path(rng, coin, start_ms, day_count, crash, has_drift)
     return paths
 
 
 def _path(
-    rng: Random, coin: Coin, start_ms: int, day_count: int, crash_minute: int | None
+    rng: Random,
+    coin: Coin,
+    start_ms: int,
+    day_count: int,
+    crash_minute: int | None,
+    has_drift: bool,
 ) -> PricePath:
-    drift_scale = coin.day_volatility * _DRIFT_SHARE / _SQRT_24
-    noise_scale = coin.day_volatility * _NOISE_SHARE / _SQRT_1440
+    drift_share, noise_share = (_DRIFT_SHARE, _NOISE_SHARE) if has_drift else (0.0, 1.0)
+    drift_scale = coin.day_volatility * drift_share / _SQRT_24
+    noise_scale = coin.day_volatility * noise_share / _SQRT_1440
     scale = 10**coin.price_decimals
     drifts = [drift_scale * bell(rng) for _ in range(day_count * 24 + 1)]
 

@@ -45,6 +45,7 @@ class Simulation:
                 start_ms=spec.start_ms,
                 day_count=spec.day_count,
                 crash_minute=crash_minute,
+                has_drift=spec.flow_insight is None,
             ),
             tape=self._tape,
             on_trade=self._record,

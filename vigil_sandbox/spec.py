@@ -40,6 +40,13 @@ class WorldSpec:
     twap_slice_count: int
     copy_orders_per_day: int
 
+    flow_insight: float | None = None
+    """How well the flow traders know the coming half hour: from 0, directions at random, to 1.
+
+    Whatever it is, they send the same sizes at the same moments, and no price drifts: nothing
+    but their flow tells where prices go. None: there are none of them, and prices drift.
+    """
+
     @property
     def start_ms(self) -> int:
         midnight = datetime(
@@ -52,7 +59,11 @@ class WorldSpec:
         return self.start_ms + self.day_count * DAY_MS
 
     def as_json(self) -> dict[str, object]:
-        return {**asdict(self), "first_day": self.first_day.isoformat()}
+        content = {**asdict(self), "first_day": self.first_day.isoformat()}
+        # A world without flow traders is the same world as before there were any.
+        if self.flow_insight is None:
+            del content["flow_insight"]
+        return content
 
     def fingerprint(self) -> str:
         """SHA-256 over the spec and the format version."""

@@ -2,6 +2,7 @@
 
 from vigil_sandbox.books import Account
 from vigil_sandbox.decimals import text
+from vigil_sandbox.flow import FLOW_COINS, HORIZON_MS
 from vigil_sandbox.markets import COIN_BY_NAME, PERPS, TOKEN_DECIMALS
 from vigil_sandbox.simulation import Simulation
 from vigil_sandbox.spec import FORMAT_VERSION
@@ -18,6 +19,7 @@ def truth(simulation: Simulation) -> dict[str, object]:
     return {
         "simulated": True,
         "format_version": FORMAT_VERSION,
+        **_flow(simulation),
         "planted": [
             {
                 "address": trader.address,
@@ -73,6 +75,21 @@ def equity_residual(simulation: Simulation, account: Account, dex: str) -> int:
         + margin.funding + unrealized
     )  # fmt: skip
     return exchange.equity(account, dex) - by_profit
+
+
+def _flow(simulation: Simulation) -> dict[str, object]:
+    """What taker flow says about prices; nothing in a world without flow traders."""
+    insight = simulation.spec.flow_insight
+    if insight is None:
+        return {}
+    return {
+        "flow": {
+            "coins": [coin.name for coin in FLOW_COINS],
+            "horizon_s": HORIZON_MS // 1000,
+            "insight": insight,
+            "predicts_returns": insight > 0,
+        }
+    }
 
 
 def _signed_sizes(simulation: Simulation) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from vigil_sandbox.truth import truth
 
 __all__ = [
     "DEMO",
+    "FLOW_NOISE",
+    "FLOW_SIGNAL",
     "TINY",
     "NotASandbox",
     "World",
@@ -59,6 +61,27 @@ TINY = WorldSpec(
     copy_orders_per_day=6,
 )
 """Two days with every behaviour and every kind of event, for tests."""
+
+FLOW_SIGNAL = WorldSpec(
+    seed=29,
+    first_day=date(2025, 9, 1),
+    day_count=8,
+    crowd_count=30,
+    crowd_orders_per_day=400,
+    market_maker_count=2,
+    # Skill is to know drifts, which this world does not have.
+    planted_each=0,
+    directional_notional_usd=0,
+    orders_per_session=0,
+    twap_notional_usd=0,
+    twap_slice_count=0,
+    copy_orders_per_day=0,
+    flow_insight=0.5,
+)
+"""Eight days in which BTC's and ETH's taker flow foretells the next half hour."""
+
+FLOW_NOISE = replace(FLOW_SIGNAL, flow_insight=0.0)
+"""The same prices, sizes and moments; the directions are drawn."""
 
 
 class NotASandbox(Exception):
