@@ -13,6 +13,7 @@ from vigil_sandbox.ledger import USD
 from vigil_sandbox.markets import PERPS, SPOTS
 from vigil_sandbox.matching import Matching
 from vigil_sandbox.prices import HOUR_MS
+from vigil_sandbox.rhythms import RHYTHMS, Keeper, RoundTripper
 from vigil_sandbox.settlement import DUST_SELLER
 from vigil_sandbox.spec import WorldSpec
 from vigil_sandbox.traders import (
@@ -35,6 +36,7 @@ _CROWD_RATES = ((450, 150), (450, 150), (400, 120), (350, 80))
 BACKSTOP_USD = 15_000
 _INVENTORY_LIMIT_USD = 2_500
 _FLOW_TRADERS = 3
+_RHYTHM_DEPOSIT_USD = 100_000
 
 
 class Behaviour(Protocol):
@@ -93,6 +95,8 @@ class Founder:
         if self._spec.flow_insight is not None:
             for index in range(_FLOW_TRADERS):
                 self._found_flow_trader(index, self._spec.flow_insight)
+        for index in range(self._spec.rhythms_each):
+            self._found_rhythms(index)
         for behaviour in self._population.behaviours:
             behaviour.plan()
         return self._population
@@ -231,6 +235,18 @@ class Founder:
             "Takes every few minutes and wins every day, but not six figures."
             if insight else "Takes every few minutes, and draws the side.",
         )  # fmt: skip
+
+    def _found_rhythms(self, index: int) -> None:
+        for name, (trips_per_day, shortest_ms, longest_ms, why) in RHYTHMS.items():
+            account = self._funded(_RHYTHM_DEPOSIT_USD)
+            trader = RoundTripper(
+                self._own_floor(f"{name}/{index}"), account, trips_per_day=trips_per_day,
+                shortest_ms=shortest_ms, longest_ms=longest_ms,
+            )  # fmt: skip
+            self._add(trader, account, name, "RETAIL", why)
+        account = self._funded(_RHYTHM_DEPOSIT_USD)
+        keeper = Keeper(self._own_floor(f"keeper/{index}"), account, _RHYTHM_DEPOSIT_USD)
+        self._add(keeper, account, "keeper", "RETAIL", "Buys on the first day, sells on the last.")
 
     def _found_crowd(self) -> None:
         builders = [self._exchange.new_address() for _ in range(3)]

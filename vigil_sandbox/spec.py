@@ -47,6 +47,9 @@ class WorldSpec:
     but their flow tells where prices go. None: there are none of them, and prices drift.
     """
 
+    rhythms_each: int = 0
+    """Accounts per rhythm of trading: scalper, bot, day trader, keeper."""
+
     @property
     def start_ms(self) -> int:
         midnight = datetime(
@@ -60,9 +63,11 @@ class WorldSpec:
 
     def as_json(self) -> dict[str, object]:
         content = {**asdict(self), "first_day": self.first_day.isoformat()}
-        # A world without flow traders is the same world as before there were any.
+        # A world without these traders is the same world as before there were any.
         if self.flow_insight is None:
             del content["flow_insight"]
+        if not self.rhythms_each:
+            del content["rhythms_each"]
         return content
 
     def fingerprint(self) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "DEMO",
     "FLOW_NOISE",
     "FLOW_SIGNAL",
+    "RHYTHMS",
     "TINY",
     "NotASandbox",
     "World",
@@ -82,6 +83,16 @@ FLOW_SIGNAL = WorldSpec(
 
 FLOW_NOISE = replace(FLOW_SIGNAL, flow_insight=0.0)
 """The same prices, sizes and moments; the directions are drawn."""
+
+RHYTHMS = replace(
+    TINY,
+    seed=83,
+    day_count=9,
+    crowd_orders_per_day=20,
+    planted_each=0,
+    rhythms_each=2,
+)
+"""Nine days of traders who are known by how long they hold."""
 
 
 class NotASandbox(Exception):
