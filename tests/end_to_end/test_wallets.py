@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
+import lz4.frame
 import polars as pl
 import pytest
 
@@ -100,4 +102,25 @@ def test_a_second_run_does_nothing_and_a_forced_one_changes_nothing(
     before = _digests(vigil)
     assert backfill(vigil.settings, FIRST, LAST, select=SELECT) == 0
     backfill(vigil.settings, FIRST, LAST, select="key:wallet_profiles", force=True)
+    assert _digests(vigil) == before
+
+
+def test_a_changed_hour_of_an_old_day_reaches_later_profiles_and_back(
+    world: tuple[Installation, InfoServer],
+) -> None:
+    vigil, _ = world
+    found = Path(vigil.settings.node_data).glob(f"node_fills_by_block/hourly/{FIRST:%Y%m%d}/*.lz4")
+    path = sorted(found, key=lambda one: int(one.stem))[12]
+    original, before = path.read_bytes(), _digests(vigil)
+    of_last = 'SELECT * FROM wallet_profiles WHERE day = {} ORDER BY address, "window"'
+    last_before = vigil.records(of_last.format(day_start_ms(LAST)))
+    lines = lz4.frame.decompress(original).splitlines(keepends=True)
+    full = next(i for i, line in enumerate(lines) if b'"Open Long"' in line)
+    path.write_bytes(lz4.frame.compress(b"".join(lines[:full] + lines[full + 1 :])))
+
+    backfill(vigil.settings, FIRST, LAST, select=SELECT)
+
+    assert vigil.records(of_last.format(day_start_ms(LAST))) != last_before
+    path.write_bytes(original)
+    backfill(vigil.settings, FIRST, LAST, select=SELECT)
     assert _digests(vigil) == before
