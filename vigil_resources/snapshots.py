@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -137,7 +138,7 @@ class Snapshots:
             candles_5m=self._candles(coin, "5m", **day_before).select(
                 "open_time", "high", "low", "close"
             ),
-            flow=self._read("flow", "artemis/flow_between", coin, day_before),
+            flow=self._flow(coin, day_before),
             liquidations=self._read(
                 "liquidations", "artemis/liquidations_between", coin, day_before
             ),
@@ -151,6 +152,21 @@ class Snapshots:
             funding=self._read("funding", "artemis/funding_between", coin, funding),
             positions=held.select(list(TABLES["positions"])),
         )
+
+    def _flow(self, coin: str, bounds: dict[str, int]) -> pl.DataFrame:
+        """Its buckets; a covered one in which nobody traded, on whatever day, is of zeros."""
+        rows = self._read("flow", "artemis/flow_between", coin, bounds)
+        start, end = bounds["start"], bounds["end"]
+        spans = self._covered("candles", "covered", start=start - DAY_MS, end=end).iter_rows()
+        marks = [at for first, last in spans for at in range(first, last, STEP_MS)]
+        zeros = [pl.lit(Decimal(0), MONEY).alias(name) for name in TABLES["flow"]][1:]
+        quiet = (
+            pl.DataFrame({"recorded_at": marks}, schema={"recorded_at": pl.Int64})
+            .filter(pl.col("recorded_at") >= start, pl.col("recorded_at") < end)
+            .join(rows, on="recorded_at", how="anti")
+            .with_columns(zeros)
+        )
+        return pl.concat([rows, quiet], how="vertical_relaxed").sort("recorded_at")
 
     def _read(self, table: str, statement: str, coin: str, bounds: dict[str, int]) -> pl.DataFrame:
         return self._tables.read(statement, TABLES[table], coin=sql.Literal(coin), **bounds)
@@ -187,17 +203,16 @@ class Snapshots:
 
     def _fingerprint(self, relation: str, day: date) -> str:
         start = day_start_ms(day)
-        states = self._tables.states(_INPUTS, start - 31 * DAY_MS, start + 2 * DAY_MS)
-        # Of the day after, labels look at the candles; features at nothing.
-        last = start + DAY_MS if relation == LABELS else start
-        wanted = [state for state in states if state[1] <= last]
+        if relation == LABELS:
+            # The entry is the close before midnight; the last horizons end in the day after.
+            version, inputs = self._parameters.label_version, ["candles"]
+            first, end = start - DAY_MS, start + 2 * DAY_MS
+        else:
+            version, inputs = self._parameters.feature_version, _INPUTS
+            first, end = start - 31 * DAY_MS, start + DAY_MS
+        states = self._tables.states(inputs, first, end)
         balances = [self._balances.version(day - timedelta(days=n)) for n in range(2)]
-        versions = {
-            FEATURES: self._parameters.feature_version,
-            LABELS: self._parameters.label_version,
-        }
-        coins = self._tables.coins(self._coins, day)
-        return fingerprint(coins, wanted, versions[relation], balances)
+        return fingerprint(self._tables.coins(self._coins, day), states, version, balances)
 
 
 def _grid(day: date) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -1,12 +1,17 @@
 """Feature snapshots and labels of a small world, from its files to the tables."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
+import polars as pl
 import pytest
 
 from tests.conftest import Installation, installed
 from vigil_cli.backfill import backfill
+from vigil_core.calendar import HOUR_MS, day_start_ms
+from vigil_resources.settings import Settings
+from vigil_resources.wiring import open_snapshots
 from vigil_sandbox.world import TINY, write_world
 
 FIRST = TINY.first_day
@@ -60,3 +65,16 @@ def test_labels_wait_for_the_next_day_and_stay_when_it_comes(world: Installation
     now = world.records(f"{complete.format(first)} ORDER BY coin, snapshot_at")
     assert [row for row in now if row in known] == known
     assert backfill(world.settings, FIRST, LAST, select=f"{INPUTS} or {BOTH}") == 0
+
+
+def test_a_coin_that_nobody_trades_is_quiet_and_not_unknown(
+    world: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert world.records("SELECT * FROM volume_history WHERE coin = 'NOSUCH'") == []
+    monkeypatch.setenv("VIGIL_COINS", "NOSUCH")
+    snapshots = open_snapshots(Settings.from_environment())
+    rows = snapshots.build_features(LAST).filter(
+        pl.col("snapshot_at") >= day_start_ms(LAST) + HOUR_MS
+    )
+    reasons = {json.loads(text)["cvd_normalized_5m"] for text in rows["reasons"]}
+    assert reasons == {"zero_denominator"}
