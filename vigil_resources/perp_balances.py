@@ -16,9 +16,10 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,7 +35,7 @@ from vigil_core.artemis.balances import (
     BalancesRefused,
     merged,
     probe,
-    read_lines,
+    read_object,
 )
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import LakeIncomplete, ObjectMissing, StoreFailed, UnreadableObject
@@ -52,6 +53,7 @@ REAL, DOCUMENTED = "perp_and_spot_balances", "perp_balances"
 _PREFIX = "perp_balances"
 _ENTRY_KEY = re.compile(rf"{_PREFIX}/day=([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/entry\.json")
 _GZIP = b"\x1f\x8b"
+_PIECE_BYTES = 1 << 18
 _ROW_GROUP = 65_536
 
 
@@ -287,7 +289,7 @@ class PerpBalances:
             file.seek(0)
             compression = "gzip" if file.read(len(_GZIP)) == _GZIP else "none"
             file.seek(0)
-            balances = _read_lines(file, listed.key, compression)
+            balances = _read_object(file, listed.key, compression)
         return _taken(listed, digest, compression, balances), balances
 
     # --- reading ---------------------------------------------------------------------------
@@ -405,14 +407,14 @@ def _is_object(listed: Listed, prefix: str) -> bool:
 # --- one object ----------------------------------------------------------------------------
 
 
-def _read_lines(file: BinaryIO, key: str, compression: str) -> BalancesDay:
+def _read_object(file: BinaryIO, key: str, compression: str) -> BalancesDay:
     """Raises `UnreadableObject`."""
     try:
         if compression == "gzip":
             with gzip.open(file) as text:
-                balances = read_lines(_without_line_feeds(text))
+                balances = read_object(_pieces(text))
         else:
-            balances = read_lines(_without_line_feeds(file))
+            balances = read_object(_pieces(file))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UnreadableObject(key, f"gzip stream broken: {error}") from None
     if not balances.lines:
@@ -421,8 +423,8 @@ def _read_lines(file: BinaryIO, key: str, compression: str) -> BalancesDay:
     return balances
 
 
-def _without_line_feeds(lines: Iterable[bytes]) -> Iterator[bytes]:
-    return (line.removesuffix(b"\n") for line in lines)
+def _pieces(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+    return iter(partial(file.read, _PIECE_BYTES), b"")
 
 
 def _taken(listed: Listed, digest: str, compression: str, balances: BalancesDay) -> TakenObject:

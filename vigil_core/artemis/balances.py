@@ -1,22 +1,30 @@
 """JSON lines of Artemis' balances → positions and accounts, and what a day of them says.
 
-Two layouts are read: the one the files have (`response.perpetual.assetPositions`), and the one
-once documented (`assetPositions` at the top). Figures go from text to decimals without a float
-in between; a line that cannot be read so is rejected whole, and counted.
+Ordinary lines are read many at a time (`balances_kernel`), all others one by one
+(`balances_lines`), with the same verdict whichever reads them.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
+from itertools import islice
 
-import msgspec
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from vigil_core.calendar import EARLIEST_MS, HOUR_MS, LATEST_MS, iso_ns
+from vigil_core.artemis.balances_kernel import (
+    LEVELS,
+    TOTALS,
+    Rows,
+    Table,
+    read_ordinary,
+)
+from vigil_core.artemis.balances_lines import ImpossibleTime, LineRejected, NoRecord, checked
+from vigil_core.calendar import HOUR_MS
 from vigil_core.errors import VigilError
+from vigil_core.fills.machine_words import PADDING
 from vigil_core.fills.schema import MONEY, MONEY_SCALE
 from vigil_core.rejections import Rejection
 
@@ -66,12 +74,10 @@ ONE_DAY_APART_MS = 36 * HOUR_MS
 
 REAL_LAYOUT, DOCUMENTED_LAYOUT = "response.perpetual.assetPositions", "assetPositions"
 
-_NTH: dict[str, pl.DataType] = {"_nth": pl.Int64()}
+_NTH: dict[str, pl.DataType] = {"_nth": pl.UInt32()}
 _BLANK = b" \t\r"
-_address = re.compile(r"0x[0-9a-f]{40}")
-_coin = re.compile(r"[^\x00-\x20\x7f]{1,64}")
-_figure = re.compile(rf"-?[0-9]{{1,{38 - MONEY_SCALE}}}(?:\.[0-9]{{1,{MONEY_SCALE}}})?")
-_MOST_WHOLE = 2**31
+_BUFFER_BYTES = 1 << 20
+_LINES_AT_ONCE = 256
 
 
 class BalancesRefused(VigilError, ValueError):
@@ -113,7 +119,7 @@ class BalancesDay:
         Where a record has no time, that is `day_end`, the end of the day the files are for.
         """
         times = self.accounts["recorded_at"]
-        return day_end if times.is_empty() or times.null_count() else max(times)
+        return day_end if times.is_empty() or times.null_count() else times.max()  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +134,30 @@ class Probe:
     last_ms: int | None
 
 
-def read_lines(lines: Iterable[bytes]) -> BalancesDay:
+def read_object(pieces: Iterable[bytes]) -> BalancesDay:
     """Read one object.
 
     Of several records of one address the latest is kept; of those with equal times, or without,
     the last.
 
     Args:
-        lines: The object's lines in order, without their line feeds, of either layout.
+        pieces: The object's bytes, decompressed, cut anywhere: lines of either layout.
     """
     reading = _Reading()
-    for line in lines:
-        reading.add(line)
+    for piece in pieces:
+        reading.feed(piece)
     return reading.result()
+
+
+def read_lines(lines: Iterable[bytes]) -> BalancesDay:
+    """Read one object as `read_object` does, from its lines in order without their line feeds."""
+    return read_object(_pieces(lines))
+
+
+def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
+    remaining = iter(lines)
+    while some := list(islice(remaining, _LINES_AT_ONCE)):
+        yield b"\n".join([*some, b""])
 
 
 def read_line(line: bytes) -> BalancesDay:
@@ -154,13 +171,18 @@ def merged(parts: Sequence[BalancesDay]) -> BalancesDay:
     Args:
         parts: In the order of the objects' names, which decides between records of equal time.
     """
-    numbered = list(enumerate(parts))
-    accounts = [p.accounts.with_columns(pl.lit(n, pl.Int64).alias("_nth")) for n, p in numbered]
-    positions = [p.positions.with_columns(pl.lit(n, pl.Int64).alias("_nth")) for n, p in numbered]
-    kept, held = _latest(
-        pl.concat([pl.DataFrame(schema=ACCOUNT_SCHEMA | _NTH), *accounts]),
-        pl.concat([pl.DataFrame(schema=POSITION_SCHEMA | _NTH), *positions]),
-    )
+    first = 0
+    accounts = [pl.DataFrame(schema=_NTH | ACCOUNT_SCHEMA)]
+    positions = [pl.DataFrame(schema=_NTH | POSITION_SCHEMA)]
+    for part in parts:
+        numbered = part.accounts.with_row_index("_nth", offset=first)
+        own = numbered.select("_nth", "address")
+        accounts.append(numbered)
+        positions.append(part.positions.join(own, on="address").select(*_NTH, *POSITION_SCHEMA))
+        first += part.accounts.height
+    all_positions = pl.concat(positions)
+    coins = pl.Enum(all_positions["coin"].unique().sort())
+    kept, held = _latest(pl.concat(accounts), all_positions.cast({"coin": coins}))
     return BalancesDay(
         positions=held,
         accounts=kept,
@@ -281,243 +303,178 @@ def merge_addresses(existing: pl.DataFrame, day: int, seeded: pl.Series) -> pl.D
 
 
 def _latest(accounts: pl.DataFrame, positions: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Of each address the latest record; `_nth` says which positions are of which record."""
+    """Of each address the latest record, with its positions.
+
+    Args:
+        accounts: Columns of `ACCOUNT_SCHEMA`, and the row's number as `_nth`.
+        positions: Those of `POSITION_SCHEMA` that are no account's, and as `_nth` the number of
+            their account's row. Coins are of an enumeration, in the order of their names.
+    """
     # A record without a time is older than any with one.
-    by_time = accounts.sort("recorded_at", "_nth", nulls_last=False)
-    kept = by_time.unique("address", keep="last", maintain_order=True)
-    held = positions.join(kept.select("address", "_nth"), on=["address", "_nth"], how="semi")
-    return (
-        kept.select(list(ACCOUNT_SCHEMA)).sort("address"),
-        held.select(list(POSITION_SCHEMA)).sort("address", "coin"),
-    )
+    by_time = accounts.sort("address", "recorded_at", "_nth", nulls_last=False)
+    is_last = pl.col("address").ne_missing(pl.col("address").shift(-1))
+    kept = by_time.filter(is_last)
+    ranks = np.full(accounts.height, -1)
+    ranks[kept["_nth"].to_numpy()] = np.arange(kept.height)
+    rank = ranks[positions["_nth"].to_numpy()]
+    # Sorting by one number costs half of sorting by two columns.
+    coin = positions["coin"].to_physical().to_numpy().astype(np.int64)
+    rows = np.flatnonzero(rank >= 0)
+    rows = rows[np.argsort((rank * (coin.max(initial=0) + 1) + coin)[rows])]
+    of_accounts = kept.select("address", "recorded_at")[rank[rows]]
+    held = positions[rows].with_columns(pl.col("coin").cast(pl.String), *of_accounts)
+    return kept.select(*ACCOUNT_SCHEMA), held.select(*POSITION_SCHEMA)
 
 
-# --- lines ---------------------------------------------------------------------------------
-
-
-class _LineRejected(Exception):
-    """Why a line is no record."""
-
-
-class _ImpossibleTime(_LineRejected):
-    """Its time is none, or not of this century."""
-
-
-class _Held(msgspec.Struct):
-    coin: str
-    szi: Any
-    positionValue: Any  # noqa: N815
-    liquidationPx: Any = None  # noqa: N815
-    entryPx: Any = None  # noqa: N815
-    marginUsed: Any = None  # noqa: N815
-    leverage: Any = None
-    maxLeverage: Any = None  # noqa: N815
-
-
-class _Entry(msgspec.Struct):
-    position: _Held
-
-
-class _Margin(msgspec.Struct):
-    accountValue: Any = None  # noqa: N815
-    totalNtlPos: Any = None  # noqa: N815
-    totalMarginUsed: Any = None  # noqa: N815
-    totalRawUsd: Any = None  # noqa: N815
-
-
-class _State(msgspec.Struct):
-    assetPositions: list[_Entry] | None = None  # noqa: N815
-    marginSummary: _Margin | None = None  # noqa: N815
-
-
-class _Response(msgspec.Struct):
-    perpetual: _State | None = None
-
-
-class _Record(_State, rename={"metadata": "_metadata"}):
-    metadata: Any = None
-    address: Any = None
-    user: Any = None
-    timestamp: Any = None
-    response: _Response | None = None
-
-
-class _MetadataOnly(msgspec.Struct, rename={"metadata": "_metadata"}):
-    metadata: Any = None
-
-
-_records = msgspec.json.Decoder(_Record, float_hook=Decimal)
-_metadata = msgspec.json.Decoder(_MetadataOnly)
-
-_FIGURES = ("szi", "positionValue", "liquidationPx", "entryPx", "marginUsed")
-_TOTALS = ("accountValue", "totalNtlPos", "totalMarginUsed", "totalRawUsd")
+# --- reading -------------------------------------------------------------------------------
 
 
 class _Reading:
-    """Collects the values of an object's records as text, column by column."""
+    """Collects an object's rows, in the order of its lines."""
 
     def __init__(self) -> None:
-        self._day = BalancesDay(
-            positions=pl.DataFrame(schema=POSITION_SCHEMA),
-            accounts=pl.DataFrame(schema=ACCOUNT_SCHEMA),
-        )
-        self._accounts: list[tuple[Any, ...]] = []
-        self._positions: list[tuple[Any, ...]] = []
-        self._offset = 0
+        self._table = Table()
+        self._buffer = bytearray()
+        self._filled = self._offset = self._blank = 0
+        self._others: Counter[NoRecord] = Counter()
+        self._rejected: list[Rejection] = []
+        self._impossible_times = 0
+        self._accounts: list[pl.DataFrame] = []
+        self._positions: list[pl.DataFrame] = []
+        self._grow(_BUFFER_BYTES)
 
-    def add(self, line: bytes) -> None:
-        day = self._day
-        day.lines += 1
-        offset, self._offset = self._offset, self._offset + len(line) + 1
+    def _grow(self, size: int) -> None:
+        kept = self._buffer[: self._filled]
+        self._buffer = bytearray(size + PADDING)
+        self._buffer[: self._filled] = kept
+        self._address = np.frombuffer(self._buffer, np.uint8).ctypes.data
+
+    def feed(self, piece: bytes) -> None:
+        """Read what there is of whole lines, and keep the rest for the next piece."""
+        view = memoryview(piece)
+        while view:
+            room = len(self._buffer) - PADDING - self._filled
+            if not room:
+                self._read_whole_lines()
+                if self._filled + PADDING == len(self._buffer):
+                    # A line longer than the buffer.
+                    self._grow(2 * self._filled)
+                continue
+            part, view = view[:room], view[room:]
+            self._buffer[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
+
+    def _read_whole_lines(self) -> None:
+        end = self._buffer.rfind(b"\n", 0, self._filled) + 1
+        if not self._table.has_room(end):
+            self._take_rows()
+            if not self._table.has_room(end):
+                self._table.make_room(end)
+        at = 0
+        while at < end:
+            place = read_ordinary(self._address + at, self._address + end, self._table.address)
+            at = place - self._address
+            if at < end:
+                stop = self._buffer.index(b"\n", at, end)
+                self._read_slowly(bytes(self._buffer[at:stop]), self._offset + at)
+                at = stop + 1
+        rest = self._filled - end
+        self._buffer[:rest] = self._buffer[end : self._filled]
+        self._offset, self._filled = self._offset + end, rest
+
+    def _take_rows(self) -> None:
+        accounts, positions = self._table.take()
+        self._accounts.append(_account_rows(accounts))
+        self._positions.append(_position_rows(positions))
+
+    def _read_slowly(self, line: bytes, offset: int) -> None:
+        number = self._table.count("lines", 1)
         if not line.strip(_BLANK):
-            day.blank_lines += 1
+            self._blank += 1
             return
         try:
-            self._take(line)
-        except _LineRejected as error:
-            day.impossible_times += isinstance(error, _ImpossibleTime)
-            day.rejected.append(Rejection(day.lines, offset, str(error), line))
-
-    def _take(self, line: bytes) -> None:
-        record = _decoded(line)
-        if record.metadata is True:
-            self._day.metadata_lines += 1
+            found = checked(line)
+        except LineRejected as error:
+            self._impossible_times += isinstance(error, ImpossibleTime)
+            self._rejected.append(Rejection(number, offset, str(error), line))
             return
-        nested = record.response.perpetual if record.response else None
-        is_real = nested is not None and nested.assetPositions is not None
-        state = nested if nested is not None and is_real else record
-        if state.assetPositions is None:
-            self._day.lines_without_positions += 1
-            return
-        address = _checked_address(record)
-        time, encoding = _checked_time(record.timestamp)
-        held = _checked_positions(state.assetPositions)
-        margin = state.marginSummary or _Margin()
-        totals = [_optional(getattr(margin, name), name) for name in _TOTALS]
-        # Nothing is kept of a line before all of it is known to be good.
-        nth = self._day.records
-        self._accounts.append((nth, address, time, *totals))
-        self._positions.extend((nth, address, time, *values) for values in held)
-        self._day.records += 1
-        self._day.positions_read += len(held)
-        self._day.layouts[REAL_LAYOUT if is_real else DOCUMENTED_LAYOUT] += 1
-        self._day.time_encodings[encoding] += 1
+        if isinstance(found, NoRecord):
+            self._others[found] += 1
+        else:
+            self._table.put(found)
 
     def result(self) -> BalancesDay:
-        """What was read so far."""
-        totals = [name for name, dtype in ACCOUNT_SCHEMA.items() if dtype == MONEY]
-        start = _NTH | {"address": pl.String(), "recorded_at": pl.Int64()}
-        accounts = _frame(self._accounts, start | dict.fromkeys(totals, pl.String()))
-        texts = ("szi", "position_value", "liquidation_px", "entry_px", "margin_used")
-        whole = {"leverage": pl.Int64(), "max_leverage": pl.Int64()}
-        names = start | {"coin": pl.String()} | dict.fromkeys(texts, pl.String()) | whole
-        positions = _frame(self._positions, names)
-        self._day.accounts, self._day.positions = _latest(
-            accounts.with_columns(pl.col(totals).cast(MONEY)),
-            positions.with_columns(pl.col(texts).cast(MONEY)),
+        """What was read so far, the last line without a line feed included."""
+        self._read_whole_lines()
+        if self._filled:
+            self.feed(b"\n")
+            self._read_whole_lines()
+        self._take_rows()
+        names = self._table.coins.names
+        in_order = sorted(range(len(names)), key=names.__getitem__)
+        ranks = np.zeros(len(names), np.uint32)
+        ranks[in_order] = np.arange(len(names))
+        positions = pl.concat(self._positions)
+        coins = pl.Series("coin", ranks[positions["coin"].to_numpy()])
+        kept, held = _latest(
+            pl.concat(self._accounts).with_row_index("_nth"),
+            positions.with_columns(coins.cat.to(pl.Enum([names[nth] for nth in in_order]))),
         )
-        return self._day
+        count = self._table.count
+        return BalancesDay(
+            positions=held,
+            accounts=kept,
+            lines=count("lines"),
+            records=self._table.records,
+            positions_read=positions.height,
+            blank_lines=self._blank,
+            metadata_lines=self._others[NoRecord.METADATA],
+            lines_without_positions=self._others[NoRecord.WITHOUT_POSITIONS],
+            rejected=self._rejected,
+            impossible_times=self._impossible_times,
+            layouts=+Counter({REAL_LAYOUT: count("real"), DOCUMENTED_LAYOUT: count("documented")}),
+            time_encodings=+Counter({name: count(name) for name in ("iso", "ms", "none")}),
+        )
 
 
-def _frame(rows: list[tuple[Any, ...]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    values = zip(schema.items(), columns, strict=True)
-    return pl.DataFrame([pl.Series(name, column, dtype=dtype) for (name, dtype), column in values])
-
-
-def _decoded(line: bytes) -> _Record:
-    try:
-        return _records.decode(line)
-    except (msgspec.MsgspecError, InvalidOperation, ValueError, RecursionError) as error:
-        if _is_metadata(line):
-            return _Record(metadata=True)
-        raise _LineRejected(f"not a record: {error}") from None
-
-
-def _is_metadata(line: bytes) -> bool:
-    try:
-        return _metadata.decode(line).metadata is True
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return False
-
-
-def _checked_address(record: _Record) -> str:
-    given = record.address if record.address is not None else record.user
-    address = given.lower() if isinstance(given, str) else ""
-    if not _address.fullmatch(address):
-        raise _LineRejected(f"address: expected 0x and 40 hexadecimal digits, found {given!a:.60}")
-    return address
-
-
-def _checked_time(given: object) -> tuple[int | None, str]:
-    if given is None:
-        return None, "none"
-    if isinstance(given, str):
-        try:
-            # Without an offset UTC is meant, with this one it is said.
-            time, encoding = iso_ns(given.removesuffix("Z")) // 1_000_000, "iso"
-        except ValueError:
-            time, encoding = -1, "iso"
-    else:
-        is_whole = isinstance(given, int) and not isinstance(given, bool)
-        time, encoding = int(given) if is_whole else -1, "ms"  # type: ignore[call-overload]
-    if not EARLIEST_MS <= time < LATEST_MS:
-        raise _ImpossibleTime(f"timestamp: expected naive ISO or ms, found {given!a:.60}")
-    return time, encoding
-
-
-def _checked_positions(entries: list[_Entry]) -> list[tuple[Any, ...]]:
-    listed = [_checked_position(entry.position) for entry in entries]
-    # What is listed with size 0 was closed.
-    held = [values for values in listed if values[1].strip("-0.")]
-    coins = Counter(values[0] for values in held)
-    twice = [coin for coin, count in coins.items() if count > 1]
-    if twice:
-        raise _LineRejected(f"coin: more than one position in {twice[0]!a}")
-    return held
-
-
-def _checked_position(held: _Held) -> tuple[Any, ...]:
-    if not _coin.fullmatch(held.coin):
-        raise _LineRejected(f"coin: expected 1 to 64 visible characters, found {held.coin!a:.60}")
-    leverage = held.leverage.get("value") if isinstance(held.leverage, dict) else held.leverage
-    return (
-        held.coin,
-        _text(held.szi, "szi"),
-        _text(held.positionValue, "positionValue"),
-        _optional(held.liquidationPx, "liquidationPx"),
-        _optional(held.entryPx, "entryPx"),
-        _optional(held.marginUsed, "marginUsed"),
-        _whole(leverage, "leverage"),
-        _whole(held.maxLeverage, "maxLeverage"),
+def _account_rows(rows: Rows) -> pl.DataFrame:
+    """Columns of `ACCOUNT_SCHEMA`."""
+    starts = np.arange(0, 42 * len(rows) + 1, 42, dtype=np.int64)
+    content = [None, pa.py_buffer(starts), pa.py_buffer(rows["address"].copy())]
+    addresses = pl.from_arrow(pa.Array.from_buffers(pa.large_string(), len(rows), content))
+    return pl.DataFrame(
+        {
+            "address": addresses,
+            "recorded_at": _integers(rows, "recorded_at"),
+            **{name: _figures(rows, name) for name in TOTALS},
+        },
+        schema=ACCOUNT_SCHEMA,
     )
 
 
-def _optional(value: object, where: str) -> str | None:
-    return None if value is None else _text(value, where)
+def _position_rows(rows: Rows) -> pl.DataFrame:
+    """Those columns of `POSITION_SCHEMA` that are not the account's, coins as codes; `_nth`."""
+    return pl.DataFrame(
+        {
+            "_nth": rows["account"].astype(np.uint32),
+            "coin": rows["coin"].astype(np.uint32),
+            **{name: _figures(rows, name) for name in ("szi", "position_value", *LEVELS)},
+            **{name: _integers(rows, name) for name in ("leverage", "max_leverage")},
+        }
+    )
 
 
-def _text(value: object, where: str) -> str:
-    """A figure as the text of a decimal that `MONEY` holds to the last digit."""
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, bool):
-        text = ""
-    elif isinstance(value, int):
-        text = str(value) if abs(value) < 10**38 else ""
-    elif isinstance(value, Decimal) and value.is_finite() and -99 < value.adjusted() < 38:
-        text = format(value, "f")
-    else:
-        text = ""
-    if not _figure.fullmatch(text):
-        expected = f"a decimal with at most {38 - MONEY_SCALE}.{MONEY_SCALE} digits"
-        raise _LineRejected(f"{where}: expected {expected}, found {value!a:.60}")
-    return text
+def _integers(rows: Rows, name: str) -> pl.Series:
+    """A column of numbers; those below 0 are NULL."""
+    values = pl.Series(rows[name].copy())
+    return values.set(values < 0, None)
 
 
-def _whole(value: object, where: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_WHOLE:
-        return value
-    raise _LineRejected(f"{where}: expected a whole number, found {value!a:.60}")
+def _figures(rows: Rows, name: str) -> pl.Series:
+    """A column of `MONEY`."""
+    has = f"has_{name}"
+    is_optional = has in (rows.dtype.names or ())
+    there = pa.py_buffer(np.packbits(rows[has], bitorder="little")) if is_optional else None
+    units = pa.py_buffer(rows[name].copy())
+    type_ = pa.decimal128(38, MONEY_SCALE)
+    return pl.Series(pl.from_arrow(pa.Array.from_buffers(type_, len(rows), [there, units])))
