@@ -9,8 +9,10 @@ run; the contestants take turns in one process, each starting from what suits it
              rows of texts
     decimal  lots by quantity, both sides, fees: rows of Decimal and a deque per position. Starts
              from those rows
-    vigil    fifo.match, from frame to frames: the same pieces as `decimal`, which is checked
-    loop     the sort and the loop of `vigil` alone, on integers
+    pieces   fifo.match, from frame to frames: the same pieces as `decimal`, which is checked
+    vigil    wallet_days.wallet_day, from frame to frames, as the assets call it: open lots, and the
+             pieces added up by wallet, with exposures and volumes besides; checked against `pieces`
+    loop     the matching of `vigil` alone, on integers by position
 
 The seeds also wrote a row and committed per wallet; that is left out here, and measured by
 `bench.artemis`. Co-occurrences run on a million entries in a process of its own, for its peak
@@ -35,6 +37,9 @@ import polars as pl
 from bench.artemis_original import wallet_lists, wallet_profile
 from bench.ingest import peak_mb
 from vigil_core.artemis import co_occurrences, fifo, wallet_profiles
+from vigil_core.artemis.positions import Matching, Positions
+from vigil_core.artemis.text_codes import Codes
+from vigil_core.artemis.wallet_days import wallet_day
 from vigil_core.calendar import DAY_MS
 from vigil_core.fills.schema import MONEY
 
@@ -153,26 +158,28 @@ def decimal_fifo(rows: list[Row]) -> tuple[int, Decimal]:
     return len(pieces), sum((piece[7] for piece in pieces), Decimal(0))
 
 
+def pieces(fills: pl.DataFrame) -> tuple[int, Decimal, Decimal]:
+    """The product, every piece spelled out; gives their number, gross and net PnL."""
+    found = fifo.match(fills, fifo.no_lots()).pieces
+    return len(found), *(found[name].sum() for name in ("gross", "net"))  # type: ignore[return-value]
+
+
 def vigil(fills: pl.DataFrame) -> tuple[int, Decimal]:
-    """The product."""
-    pieces = fifo.match(fills, fifo.no_lots()).pieces
-    return len(pieces), pieces["gross"].sum()  # type: ignore[return-value]
+    """The product; gives the number of pieces and their net PnL."""
+    made = wallet_day(fills, fifo.no_lots())
+    return made.pieces, made.piece_days["net_pnl_usd"].sum()  # type: ignore[return-value]
 
 
 class Loop:
-    """The sort and the loop of the product, on integers made beforehand."""
+    """The loop of the product, on integers made beforehand."""
 
     def __init__(self, fills: pl.DataFrame) -> None:
-        carried = fifo._carried(fifo.no_lots(), None)
-        addresses, coins = (fifo._texts(fills[name]) for name in ("user_address", "coin"))
-        address = fifo._codes(addresses, fills["user_address"])
-        coin = fifo._codes(coins, fills["coin"])
-        scaled = fifo._Scaled.of(fills, carried, address, coin, len(coins))
-        sizes = (len(addresses), len(coins))
-        self._run = lambda: fifo._Loop.run(scaled, address, coin, *sizes, carried, len(fills))
+        self._carried = fifo.carried_lots(fifo.no_lots(), None)
+        address, coin = (Codes.of(fills[name]) for name in ("user_address", "coin"))
+        self._positions = Positions.of(fills, self._carried, address, coin)
 
     def __call__(self) -> int:
-        return len(self._run().exits)
+        return len(Matching.of(self._positions, self._carried).sources)
 
 
 # --- tables --------------------------------------------------------------------------------
@@ -199,18 +206,22 @@ def fifo_table(fills: int, rounds: int) -> None:
     contestants: dict[str, Callable[[], Any]] = {
         "decimal": lambda: decimal_fifo(decimals),
         "seeds": lambda: seeds(written),
+        "pieces": lambda: pieces(day),
         "vigil": lambda: vigil(day),
         "loop": loop,
     }
     vigil(day.head(1_000))
+    pieces(day.head(1_000))
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
     found = {}
     for _ in range(rounds):
         for name, contestant in contestants.items():
             found[name] = timed(contestant, times[name])
-    assert found["vigil"] == found["decimal"], (found["vigil"], found["decimal"])
+    count, gross, net = found["pieces"]
+    assert (count, gross) == found["decimal"], (found["pieces"], found["decimal"])
+    assert (count, net) == found["vigil"], (found["pieces"], found["vigil"])
     pairs = day.select(pl.struct("user_address", "coin").n_unique()).item()
-    print(f"FIFO: {fills:,} fills, {pairs:,} positions, {found['vigil'][0]:,} pieces")
+    print(f"FIFO: {fills:,} fills, {pairs:,} positions, {count:,} pieces")
     _print(fills, "M fills/s", times)
 
 
@@ -226,25 +237,19 @@ def _print(count: int, unit: str, times: dict[str, list[tuple[float, float]]]) -
 
 
 def profile_table(fills: int, rounds: int) -> None:
-    """Print what follows the matching: days, exposures, profiles."""
+    """Print what a day of wallets takes, and what its profiles do."""
     day = made_up_day(fills)
-    matched = fifo.match(day, fifo.no_lots())
-    times: dict[str, list[tuple[float, float]]] = {"exposure": [], "summary": [], "profiles": []}
+    times: dict[str, list[tuple[float, float]]] = {"day": [], "profiles": []}
+    wallet_day(day.head(1_000), fifo.no_lots())
     for _ in range(rounds):
-        exposure = timed(lambda: wallet_profiles.peak_exposure(day), times["exposure"])
-        summary = timed(
-            lambda peaks=exposure.peaks: wallet_profiles.fills_summary(
-                day, matched.positions, peaks
-            ),
-            times["summary"],
-        )
+        made = timed(lambda: wallet_day(day, fifo.no_lots()), times["day"])
         profiles = timed(
-            lambda summary=summary: wallet_profiles.wallet_profiles(
-                matched.pieces, summary, DAY + DAY_MS, "1d"
+            lambda made=made: wallet_profiles.profiles_of_days(
+                made.piece_days, made.summary, DAY + DAY_MS, "1d"
             ),
             times["profiles"],
         )
-    print(f"\nwhat follows the matching: {len(profiles):,} profiles")
+    print(f"\na day of wallets: {fills:,} fills, {len(profiles):,} profiles")
     for name, runs in times.items():
         wall, cpu = (statistics.median(run[side] for run in runs) for side in (0, 1))
         print(f"  {name:9}{wall:7.2f} s wall{cpu:7.2f} s CPU")

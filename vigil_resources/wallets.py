@@ -12,16 +12,9 @@ from datetime import date, timedelta
 import polars as pl
 
 from vigil_core.artemis.co_occurrences import co_occurrences, entries
-from vigil_core.artemis.fifo import LOTS, match
-from vigil_core.artemis.wallet_profiles import (
-    HELD,
-    PIECE_DAYS,
-    SUMMARY,
-    fills_summary,
-    peak_exposure,
-    piece_days,
-    profiles_of_days,
-)
+from vigil_core.artemis.fifo import LOTS
+from vigil_core.artemis.wallet_days import wallet_day
+from vigil_core.artemis.wallet_profiles import HELD, PIECE_DAYS, SUMMARY, profiles_of_days
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import NotLoaded, ObjectMissing
 from vigil_core.fills.schema import MONEY
@@ -89,12 +82,10 @@ class Wallets:
         fills = self._tables.read("artemis/perp_fills", FILLS, start=start)
         seen = {"address": pl.String(), "coin": pl.String()}
         known = self._tables.read("artemis/positions_seen", seen, start=start)
-        matched = match(fills, self._state(before, "lots"), known)
-        exposure = peak_exposure(fills, self._state(before, "held"))
-        self._keep(day, "lots", matched.lots)
-        self._keep(day, "held", exposure.held)
-        self._keep(day, "piece_days", piece_days(matched.pieces))
-        self._keep(day, "summary", fills_summary(fills, matched.positions, exposure.peaks))
+        made = wallet_day(fills, self._state(before, "lots"), self._state(before, "held"), known)
+        # The summary comes last: it stands for the whole day.
+        for name in _STATES:
+            self._keep(day, name, getattr(made, name))
         together, left_out = co_occurrences(entries(fills), self._excluded(day))
         frames = {
             "wallet_profiles": self._profiles(day),
@@ -102,8 +93,8 @@ class Wallets:
         }
         details = {
             "wallets": frames["wallet_profiles"]["address"].n_unique(),
-            "pieces": matched.pieces.height,
-            "open_lots": matched.lots.height,
+            "pieces": made.pieces,
+            "open_lots": made.lots.height,
             "dropped_busy": left_out.dropped_busy,
             "crowded_entries": left_out.crowded_entries,
         }

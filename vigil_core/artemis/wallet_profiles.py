@@ -2,6 +2,8 @@
 
 Everything a profile needs of a day is one row per wallet (`piece_days`, `fills_summary`), and rows
 of several days make the profile of a longer window: ninety days are never in memory at once.
+`wallet_days` makes these rows in one pass; the functions here say what they are, and do it in
+frames where that pass does not fit.
 """
 
 from dataclasses import dataclass
@@ -129,7 +131,7 @@ PROFILES: dict[str, pl.DataType] = {
 other ratios are fractions, `max_drawdown_on_peak_exposure` at most 0. `trade_count` counts pieces,
 not decisions. `reason` is why there is no profile at all: `too_few_fills`, `too_few_trades`."""
 
-_LARGEST_USD = 1e11
+LARGEST_USD = 1e11
 """Of one exposure: a thousand of them still fit 128 bits at the twenty-fourth decimal."""
 
 
@@ -137,7 +139,7 @@ class ExposureTooLarge(VigilError):
     """A position times its price is beyond what 128 bits hold exactly."""
 
     def __init__(self, usd: float) -> None:
-        super().__init__(f"expected exposures below {_LARGEST_USD:.0e} USD, found {usd:.3e}")
+        super().__init__(f"expected exposures below {LARGEST_USD:.0e} USD, found {usd:.3e}")
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,8 @@ def profiles_of_days(
     start = window_start(as_of, window)
     traded = _added(summary.filter(_within("day", start, as_of)))
     traded = traded.filter(pl.col("volume_usd") >= pl.lit(limits.min_volume_usd).cast(MONEY))
-    closed = _joined(days.filter(_within("day", start, as_of)))
+    inside = days.filter(_within("day", start, as_of))
+    closed = _joined(inside.join(traded, on="address", how="semi"))
     wallets = traded.join(closed, on="address", how="left").sort("address")
     return _with_reasons(_figures(_defaults(wallets), limits), limits).select(
         pl.lit(as_of, pl.Int64).alias(name)
@@ -230,7 +233,7 @@ def piece_days(pieces: pl.DataFrame) -> pl.DataFrame:
         first_entry=pl.col("entry_at").min(),
         last_exit=pl.col("exit_at").max(),
     )
-    totals = _in_order_sums(ordered["percent"], days["trade_count"])
+    totals = in_order_sums(ordered["percent"], days["trade_count"])
     return days.with_columns(pnl_pct_sum=totals).select(
         pl.col(name).cast(type_) for name, type_ in PIECE_DAYS.items()
     )
@@ -277,7 +280,7 @@ def _percent() -> pl.Expr:
     return pl.when(pl.col("direction") == "long").then(move).otherwise(-move)
 
 
-def _in_order_sums(values: pl.Series, lengths: pl.Series) -> pl.Series:
+def in_order_sums(values: pl.Series, lengths: pl.Series) -> pl.Series:
     """Sums of floats, one after the other: how many threads there are changes no bit."""
     starts = lengths.cum_sum().to_numpy() - lengths.to_numpy()
     if not len(starts):
@@ -294,19 +297,28 @@ def _added(summary: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _joined(days: pl.DataFrame) -> pl.DataFrame:
-    """Days of each wallet as one: their curves are set one on top of the other."""
+def _stacked(days: pl.DataFrame) -> pl.DataFrame:
+    """Sorted days, where a fall may begin at a high of an earlier one."""
     before = (pl.col("net_pnl_usd").cum_sum() - pl.col("net_pnl_usd")).over("address")
-    curve = (
-        days.sort("address", "day")
-        .with_columns(high=before + pl.col("highest_usd"), low=before + pl.col("lowest_usd"))
+    return (
+        days.with_columns(high=before + pl.col("highest_usd"), low=before + pl.col("lowest_usd"))
         .with_columns(crest=pl.col("high").cum_max().shift(fill_value=0).over("address"))
         .with_columns(
             fall_usd=pl.max_horizontal(
                 pl.col("fall_usd"), pl.max_horizontal("crest", _usd(0)) - pl.col("low")
             )
         )
+        .select(days.columns)
     )
+
+
+def _joined(days: pl.DataFrame) -> pl.DataFrame:
+    """Days of each wallet as one: their curves are set one on top of the other."""
+    days = days.sort("address", "day")
+    # Windows cost by the wallet, and the only day of one is its curve as it is.
+    is_alone = pl.len().over("address") == 1
+    several = _stacked(days.filter(~is_alone))
+    curve = pl.concat([days.filter(is_alone), several]).sort("address", "day")
     sums = ("trade_count", "unpriced_pieces", "winning_pieces", "losing_pieces", "hold_ms")
     money = ("gross_profit_usd", "gross_loss_usd", "net_pnl_usd")
     wallets = curve.group_by("address", maintain_order=True).agg(
@@ -316,7 +328,7 @@ def _joined(days: pl.DataFrame) -> pl.DataFrame:
         pl.col("last_exit").max(),
         day_count=pl.len(),
     )
-    totals = _in_order_sums(curve["pnl_pct_sum"], wallets["day_count"])
+    totals = in_order_sums(curve["pnl_pct_sum"], wallets["day_count"])
     return wallets.with_columns(pnl_pct_sum=totals)
 
 
@@ -425,7 +437,7 @@ def peak_exposure(fills: pl.DataFrame, held: pl.DataFrame | None = None) -> Expo
     held = pl.DataFrame(schema=HELD) if held is None else held
     moves = _moves(fills, held)
     largest = moves.select((_float("position") * _float("px")).abs().max()).item()
-    if largest is not None and largest > _LARGEST_USD:
+    if largest is not None and largest > LARGEST_USD:
         raise ExposureTooLarge(largest)
     by_coin = ["address", "coin"]
     worth = pl.col("position").abs().to_physical() * pl.col("px").to_physical()
