@@ -44,6 +44,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,12 +58,13 @@ from bench.fifo import timed
 from bench.hours import DAY, write_hours
 from bench.ingest import objects, peak_mb
 from vigil_core.artemis import fifo, wallet_profiles
-from vigil_core.artemis.balances import read_lines, seeded_addresses
-from vigil_core.artemis.features import MarketTables, features, oi_changes
+from vigil_core.artemis.balances import read_object, seeded_addresses
+from vigil_core.artemis.features import MarketTables, features, oi_changes_by_coin
 from vigil_core.artemis.labels import labels
 from vigil_core.artemis.open_interest import snapshot_rows
 from vigil_core.artemis.parameters import SNAPSHOTS_PER_DAY, STEP_MS
-from vigil_core.artemis.tape import candles, flow, is_perp, liquidation_events, trades
+from vigil_core.artemis.tape import flow_and_candles, liquidation_events, perps, trades
+from vigil_core.artemis.wallet_days import wallet_day
 from vigil_core.calendar import DAY_MS, HOUR_MS
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import INTERVALS, VAULTS
@@ -176,11 +178,12 @@ def _vigil_market(lake: Lake) -> Outcome:
     tape = trades(legs)
     coins = set(tape["coin"].unique())
     span = (START, START + DAY_MS, [(START, START + DAY_MS)])
-    buckets = flow(tape, *span, coins)
-    built = pl.concat(candles(tape, length, *span, {}) for length in INTERVALS.values())
+    before: dict[int, dict[str, Decimal]] = {length: {} for length in INTERVALS.values()}
+    buckets, of_lengths = flow_and_candles(tape, *span, before, coins)
+    built = pl.concat(of_lengths.values())
     liquidation_events(legs, VAULTS)
-    sides = lake.rows(content, _OI).filter(is_perp()).drop_nulls("start_position")
-    changes = pl.concat(oi_changes(own.drop("coin")) for _, own in sorted(sides.group_by("coin")))
+    sides = perps(lake.rows(content, _OI)).drop_nulls("start_position")
+    changes = oi_changes_by_coin(sides)
     return sides.height, {
         "trades": built["trades"].sum(),
         "volume_usd": float(buckets["volume_usd"].sum()),
@@ -242,7 +245,7 @@ def _original_balances(folder: Path) -> Work:
 def _vigil_balances(folder: Path) -> Work:
     def work() -> Outcome:
         with (folder / "balances.jsonl").open("rb") as file:
-            balances = read_lines(line.removesuffix(b"\n") for line in file)
+            balances = read_object(iter(partial(file.read, 1 << 18), b""))
         rows = snapshot_rows(balances.positions, balances.recorded_at(START + DAY_MS))
         return balances.lines, {
             "holders": rows["holders"].sum(),
@@ -345,11 +348,9 @@ def _vigil_fifo(folder: Path) -> Work:
 
 def _profiled(fills: pl.DataFrame) -> Outcome:
     """As `Wallets.build` makes the profiles of a day."""
-    matched = fifo.match(fills, fifo.no_lots())
-    peaks = wallet_profiles.peak_exposure(fills).peaks
-    summary = wallet_profiles.fills_summary(fills, matched.positions, peaks)
+    made = wallet_day(fills, fifo.no_lots())
     end = START + DAY_MS
-    profiles = wallet_profiles.wallet_profiles(matched.pieces, summary, end, "1d")
+    profiles = wallet_profiles.profiles_of_days(made.piece_days, made.summary, end, "1d")
     enough = profiles.filter(pl.col("fill_count") >= original.MINIMUM_FILLS)
     return fills.height, {"wallets": enough.height}
 

@@ -10,7 +10,12 @@ import polars as pl
 from psycopg import sql
 
 from vigil_core.artemis.candle_comparison import compare_candles
-from vigil_core.artemis.tape import LIQUIDATION_SCHEMA, candles, flow, liquidation_events, trades
+from vigil_core.artemis.tape import (
+    LIQUIDATION_SCHEMA,
+    flow_and_candles,
+    liquidation_events,
+    trades,
+)
 from vigil_core.calendar import DAY_MS, HOURS_PER_DAY, day_start_ms
 from vigil_core.fills.schema import MONEY
 from vigil_resources.artemis_tables import ArtemisTables, fingerprint
@@ -100,9 +105,10 @@ class MarketHistory:
         covered = content.covered
         closes = self._closes_before(day)
         coins = {*tape["coin"].unique(), *closes["coin"]}
-        buckets = flow(tape, start, end, covered, coins)
+        before = {length: _of_interval(closes, name) for name, length in INTERVALS.items()}
+        buckets, built = flow_and_candles(tape, start, end, covered, before, coins)
         own = pl.concat(
-            candles(tape, length, start, end, covered, _of_interval(closes, name)).with_columns(
+            built[length].with_columns(
                 pl.lit(name).alias("interval"), pl.lit("fills").alias("source")
             )
             for name, length in INTERVALS.items()

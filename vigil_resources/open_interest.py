@@ -5,22 +5,22 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from vigil_core.artemis.balances import seeded_addresses
-from vigil_core.artemis.features import oi_changes
+from vigil_core.artemis.balances import collapsed, seeded_addresses
+from vigil_core.artemis.features import oi_changes_by_coin
 from vigil_core.artemis.open_interest import SNAPSHOT_SCHEMA, carried, drifts, snapshot_rows
 from vigil_core.artemis.parameters import SNAPSHOTS_PER_DAY, STEP_MS
-from vigil_core.artemis.tape import is_perp
+from vigil_core.artemis.tape import merged_spans, perps
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import LakeIncomplete
 from vigil_core.fills.schema import LAKE_SCHEMA, MONEY
 from vigil_resources.artemis_tables import ArtemisTables, fingerprint
 from vigil_resources.fills_of_day import FillsByDay, FillsOfDay, Spans
-from vigil_resources.perp_balances import Entry, PerpBalances
+from vigil_resources.perp_balances import PerpBalances
 
 RELATIONS = ("oi_history", "addresses")
-"""The assets; `oi_changes` and `account_balances` are written with them."""
+"""The assets; `oi_changes`, `account_balances` and `balance_collapses` are written with them."""
 
-_VERSION = "2"
+_VERSION = "3"
 _LEGS = ["time", "coin", "side", "sz", "start_position"]
 _CLOSES = {"coin": pl.String(), "open_time": pl.Int64(), "close": MONEY}
 _SHOWN = {"coin": pl.String(), "recorded_at": pl.Int64(), "oi_usd": MONEY}
@@ -70,11 +70,12 @@ class OpenInterest:
         )
         rows = pl.concat([counted, between], how="diagonal_relaxed").select(name for name in _ROWS)
         entry = self._balances.finished(day)
-        accounts, addresses = self._accounts(day, entry)
+        accounts, addresses = self._accounts(day)
         frames = {
             "oi_history": rows,
             "oi_changes": self._changes(legs, start, snapshots["recorded_at"].to_list()),
             "account_balances": accounts,
+            "balance_collapses": self._collapses(day),
         }
         self._tables.merge_addresses(day, addresses, built_from)
         details = {
@@ -106,8 +107,8 @@ class OpenInterest:
         for content in self._fills(day):
             rows = content.read(_LEGS)
             if "start_position" in rows.columns:
-                frames.append(rows.filter(is_perp()))
-                covered += content.covered
+                frames.append(perps(rows))
+                covered += _with_known_starts(content.covered, frames[-1])
         return pl.concat(frames), covered
 
     def _fills(self, day: date) -> list[FillsOfDay]:
@@ -121,23 +122,25 @@ class OpenInterest:
 
     def _changes(self, legs: pl.DataFrame, start: int, anchors: list[int]) -> pl.DataFrame:
         today = legs.filter(pl.col("time") >= start).drop_nulls("start_position")
-        names = {"start": "start_at", "end": "end_at"}
-        pieces = [
-            oi_changes(rows.drop("coin"), anchors).select(pl.lit(coin).alias("coin"), pl.all())
-            for (coin,), rows in sorted(today.group_by("coin"))
-        ]
-        empty = pl.DataFrame(
-            schema={
-                "coin": pl.String(),
-                "start": pl.Int64(),
-                "end": pl.Int64(),
-                "change_base": MONEY,
-            }
-        )
-        return pl.concat([empty, *pieces]).rename(names)
+        return oi_changes_by_coin(today, anchors).rename({"start": "start_at", "end": "end_at"})
 
-    def _accounts(self, day: date, entry: Entry | None) -> tuple[pl.DataFrame, list[str]]:
+    def _collapses(self, day: date) -> pl.DataFrame:
+        """Records of the day before that the day's own show to be faults of the source."""
+        before = day - timedelta(days=1)
+        records = pl.concat(
+            self._accounts(one)[0]
+            .select("address", "recorded_at", "account_value")
+            .with_columns(pl.lit(one).alias("of"))
+            for one in (before - timedelta(days=1), before, day)
+        )
+        known_at = pl.col("recorded_at").shift(-1).over("address").alias("known_at")
+        judged = collapsed(records).with_columns(known_at)
+        found = judged.filter("collapsed", pl.col("of") == before)
+        return found.select("address", "recorded_at", "known_at", "account_value")
+
+    def _accounts(self, day: date) -> tuple[pl.DataFrame, list[str]]:
         names = ["account_value", "total_ntl_pos", "total_margin_used", "total_raw_usd"]
+        entry = self._balances.finished(day)
         if entry is None:
             columns: dict[str, pl.DataType] = {"address": pl.String(), "recorded_at": pl.Int64()}
             return pl.DataFrame(schema=columns | dict.fromkeys(names, MONEY)), []
@@ -149,6 +152,18 @@ class OpenInterest:
     def _fingerprint(self, day: date) -> str:
         start = day_start_ms(day)
         candles = self._tables.states(["candles"], start - DAY_MS, start + DAY_MS)
-        balances = [self._balances.version(day - timedelta(days=n)) for n in range(2)]
+        balances = [self._balances.version(day - timedelta(days=n)) for n in range(3)]
         fills = [content.version for content in self._fills(day)]
         return fingerprint(_VERSION, fills, balances, candles)
+
+
+def _with_known_starts(covered: Spans, legs: pl.DataFrame) -> Spans:
+    """The spans without the five minutes of a fill that does not say what it started from."""
+    unknown = legs.filter(pl.col("start_position").is_null())["time"] // STEP_MS * STEP_MS
+    holes = set(unknown.unique())
+    known: Spans = []
+    for start, end in covered:
+        marks = [at for at in range(start, end, STEP_MS) if at not in holes]
+        is_whole = len(marks) * STEP_MS == end - start
+        known += [(start, end)] if is_whole else merged_spans((at, at + STEP_MS) for at in marks)
+    return known

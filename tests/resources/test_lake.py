@@ -413,6 +413,26 @@ def test_part_has_the_columns_of_the_lake(bench: Bench) -> None:
     assert frame.select(pl.len()).item() == part.rows == 1
 
 
+def test_rows_of_a_day_are_its_parts_one_after_the_other(bench: Bench) -> None:
+    columns = ["tid", "time", "coin", "px", "liquidation", "crossed"]
+    assert dict(bench.lake.rows(bench.lake.day(DAY), columns).schema) == {
+        name: LAKE_SCHEMA[name] for name in columns
+    }
+    for number in range(10):
+        key = f"node_fills_by_block/hourly/20251027/{number}.lz4"
+        bench.put_lines(fill_line(oid=number), fill_line(oid=number + 50), key=key)
+        bench.take_in(SourceHour(DAY, number))
+    content = bench.lake.day(DAY)
+
+    rows = bench.lake.rows(content, columns)
+
+    assert rows.equals(pl.concat(bench.lake.read_part(p) for p in content.parts).select(columns))
+    path = bench.lake_folder / content.parts[9].path
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(LakeIncomplete, match="not what its ledger entry says"):
+        bench.lake.rows(content, columns)
+
+
 # --- manifests -----------------------------------------------------------------------------
 
 

@@ -63,7 +63,7 @@ def perp_balances_parquet(
 def open_interest(
     context: dg.AssetExecutionContext, interest: dg.ResourceParam[OpenInterest]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Rebuild each day of the run, with `oi_changes` and `account_balances`."""
+    """Rebuild each day of the run, with `oi_changes`, `account_balances`, `balance_collapses`."""
 
     def build(day: date) -> Mapping[str, int]:
         rows = interest.build(day)

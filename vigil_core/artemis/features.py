@@ -32,6 +32,7 @@ from vigil_core.artemis.parameters import (
     FeatureParameters,
     Parameters,
 )
+from vigil_core.artemis.tape_kernel import among, changes, coded, decimals
 from vigil_core.calendar import DAY_MS, HOUR_MS
 from vigil_core.errors import UnexpectedColumns
 from vigil_core.fills.schema import MONEY
@@ -266,23 +267,52 @@ def oi_changes(legs: pl.DataFrame, cuts: Sequence[int] | Integers = ()) -> pl.Da
         UnexpectedColumns: A column is missing, or in another type.
         ValueError: A value is NULL. A fill without start position leaves its time uncovered.
     """
-    _expect_types("legs", legs, LEGS)
+    named = legs.with_columns(pl.lit("").alias("coin"))
+    return oi_changes_by_coin(named, cuts).drop("coin")
+
+
+def oi_changes_by_coin(legs: pl.DataFrame, cuts: Sequence[int] | Integers = ()) -> pl.DataFrame:
+    """`oi_changes` of all coins at once; the cuts are the same for each.
+
+    Args:
+        legs: Columns of `LEGS`, and `coin`; rows without one are of none.
+        cuts: Instants of the anchors, ms UTC, in any order.
+
+    Returns:
+        The table `oi_changes` of `MarketTables` with `coin` in front, sorted by coin and start.
+
+    Raises:
+        UnexpectedColumns: A column is missing, or in another type.
+        ValueError: A value is NULL. A fill without start position leaves its time uncovered.
+    """
+    _expect_types("legs", legs, {"coin": pl.String(), **LEGS})
     if any(legs[column].null_count() for column in LEGS):
         raise ValueError("legs: expected no NULL, found some: their time is not covered")
-    time, position = pl.col("time"), pl.col("start_position")
-    after = position + pl.when(pl.col("side") == "B").then(pl.col("sz")).otherwise(-pl.col("sz"))
-    nothing = pl.lit(Decimal(0), MONEY)
-    change = pl.max_horizontal(after, nothing) - pl.max_horizontal(position, nothing)
-    at = legs["time"].to_numpy()
-    sorted_cuts = np.concatenate([[_NEVER], np.unique(np.asarray(cuts, np.int64)), [-_NEVER]])
-    place = np.searchsorted(sorted_cuts, at, "right")
-    mark = time // STEP_MS * STEP_MS
-    cut = legs.select(
-        pl.max_horizontal(mark, pl.Series(sorted_cuts[place - 1])).alias("start"),
-        pl.min_horizontal(mark + STEP_MS, pl.Series(sorted_cuts[place])).alias("end"),
-        change.cast(MONEY).alias("change_base"),
-    )
-    return cut.group_by("start", "end").agg(pl.col("change_base").sum()).sort("start")
+    texts = coded(legs["coin"])
+    names = texts[1].sort()
+    edges = _piece_edges(legs["time"].to_numpy(), np.asarray(cuts, np.int64))
+    sums, rows, _ = changes(legs, among(names, texts), len(names), edges)
+    moved = np.flatnonzero(rows)
+    name, piece = np.divmod(moved, max(edges.size - 1, 1))
+    columns = {
+        "coin": names.gather(name),
+        "start": edges[piece],
+        "end": edges[piece + 1],
+        "change_base": decimals(sums[moved], MONEY),
+    }
+    return pl.DataFrame(columns)
+
+
+def _piece_edges(time: Integers, cuts: Integers) -> Integers:
+    """Instants at which pieces with fills begin and end, and those between; sorted."""
+    marks = time // STEP_MS
+    # Fills mostly come in order: then few are left to sort.
+    changed = np.concatenate([marks[:1], marks[1:][marks[1:] != marks[:-1]]])
+    begins = np.unique(changed) * STEP_MS
+    ends = begins + STEP_MS
+    edges = np.union1d(begins, ends)
+    inside = cuts[(cuts > edges[0]) & (cuts < edges[-1])] if edges.size else cuts[:0]
+    return np.union1d(edges, inside)
 
 
 @dataclass(slots=True)

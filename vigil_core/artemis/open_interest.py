@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from vigil_core.artemis.tape import NOTIONAL, Covered, merged_spans, notional
+from vigil_core.artemis.tape_kernel import among, coded, decimals
+from vigil_core.artemis.tape_kernel import changes as changes_of_pieces
 from vigil_core.calendar import HOUR_MS
 from vigil_core.errors import UnexpectedColumns
 from vigil_core.fills.schema import MONEY, MONEY_SCALE
@@ -47,6 +48,7 @@ CARRIED_SCHEMA: dict[str, pl.DataType] = {
 
 _LEG_COLUMNS = ("time", "coin", "side", "sz", "start_position")
 _SUM = pl.Decimal(38, MONEY_SCALE + 2)
+_NEVER = np.iinfo(np.int64).min
 
 
 def snapshot_rows(positions: pl.DataFrame, recorded_at: int) -> pl.DataFrame:
@@ -248,41 +250,16 @@ def _running_changes(legs: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
     Rows are added up between neighbouring instants first, so that only few are accumulated.
     """
     instants = np.unique(points.select("recorded_at", "anchor_at").to_numpy())
-    coins = points.select(pl.col("coin").unique())
-    mine = legs.select(_LEG_COLUMNS).filter(
-        pl.col("coin").is_in(coins["coin"].implode()), _is_within(instants)
-    )
-    # The first instant that is later than the row: from there on it counts.
-    at = np.searchsorted(instants, mine["time"].to_numpy(), side="right")
-    change = _change()
-    sums = (
-        mine.with_columns(
-            pl.Series("_nth", at, dtype=pl.Int64),
-            # Numbers make faster keys than names.
-            pl.col("coin").cast(pl.Categorical).to_physical().alias("_coin"),
-        )
-        .group_by("_coin", "_nth")
-        .agg(
-            pl.col("coin").first(),
-            change.sum().alias("_change"),
-            change.is_null().sum().cast(pl.Int64).alias("_gaps"),
-        )
-    )
-    grid = pl.DataFrame({"instant": instants}, schema={"instant": pl.Int64}).with_row_index("_nth")
-    rows = coins.join(grid.cast({"_nth": pl.Int64}), how="cross").join(
-        sums, on=["coin", "_nth"], how="left"
-    )
-    filled = rows.sort("coin", "_nth").with_columns(
-        pl.col("_change").fill_null(Decimal(0)), pl.col("_gaps").fill_null(0)
-    )
-    return filled.select("coin", "instant", pl.col("_change", "_gaps").cum_sum().over("coin"))
-
-
-def _is_within(instants: NDArray[np.int64]) -> pl.Expr:
-    """Whether a row may lie between two of them at all; sums are only ever subtracted."""
-    if not instants.size:
-        return pl.lit(value=False)
-    return pl.col("time").is_between(int(instants[0]), int(instants[-1]), closed="left")
+    coins = points["coin"].unique().sort()
+    # What lies before the first instant is in all sums, which are only ever subtracted.
+    edges = np.concatenate([[_NEVER], instants])
+    timed = legs.drop_nulls("time")
+    coin = among(coins, coded(timed["coin"]))
+    sums, _, gaps = changes_of_pieces(timed, coin, len(coins), edges)
+    grid = pl.DataFrame({"instant": instants}, schema={"instant": pl.Int64})
+    rows = coins.to_frame("coin").join(grid, how="cross", maintain_order="left_right")
+    of_pieces = rows.with_columns(decimals(sums, MONEY).alias("_change"), _gaps=gaps)
+    return of_pieces.with_columns(pl.col("_change", "_gaps").cum_sum().over("coin"))
 
 
 def _change() -> pl.Expr:

@@ -7,14 +7,26 @@ Volumes are exact: a product of two figures of twelve decimals has twenty-four.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+import numpy as np
 import polars as pl
 
+from vigil_core.artemis import tape_kernel
+from vigil_core.artemis.tape_kernel import (
+    Numbers,
+    among,
+    coded,
+    decimals,
+    numbers,
+    words,
+)
 from vigil_core.errors import UnexpectedColumns
-from vigil_core.fills.schema import MONEY
+from vigil_core.fills.schema import MONEY, MONEY_SCALE
 
-NOTIONAL = pl.Decimal(38, 24)
+NOTIONAL = pl.Decimal(38, 2 * MONEY_SCALE)
 """USD, as the exact product of a price and a size; fourteen digits stand before the point."""
 
 BUCKET_MS = 300_000
@@ -84,15 +96,29 @@ _OPTIONAL: dict[str, pl.DataType] = {
     "block_number": pl.Int64(),
     "event_index": pl.Int32(),
 }
-_KNOWN = {*_OBLIGATORY, *_OPTIONAL, "user_address"}
+_TRADE_COLUMNS = tuple(n for n in TRADE_SCHEMA if n not in ("taker_side", "is_off_book"))
+"""What a trade has from its first row."""
 _EXECUTION = ["time", "block_number", "event_index"]
+_FIRST = -(1 << 31)
+"""Before every number of a block or event: where NULL sorts."""
+_CELLS = tuple(name for name, dtype in CANDLE_SCHEMA.items() if dtype == MONEY)
 _TRADE = ["time", "_coin", "_pair"]
 _MOST_USD = 1e14
+_SURELY_FITS = 0.99 * _MOST_USD
+"""So much, added up in whatever order, is still less than `_MOST_USD`."""
 
 
 def is_perp(coin: str = "coin") -> pl.Expr:
     """Whether a column names a perp, a builder's (`xyz:TSLA`) included: not `@1`, `#1`, `A/B`."""
     return ~pl.col(coin).str.contains(r"^[@#]|/")
+
+
+def perps(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose `coin` is a perp, in their order."""
+    place, coins = coded(rows["coin"])
+    # Each name is looked at once, not once a row.
+    is_kept = _of(place, coins.to_frame("coin").select(is_perp()).to_series())
+    return rows if is_kept.all() else rows.filter(is_kept)
 
 
 def notional(px: str = "px", sz: str = "sz") -> pl.Expr:
@@ -135,22 +161,15 @@ def trades(legs: pl.DataFrame) -> pl.DataFrame:
     Raises:
         UnexpectedColumns: A column that is needed is missing.
     """
-    rows = _perp_rows(legs)
-    took = pl.col("crossed").fill_null(value=False)
-    buys = pl.col("side") == "B"
-    rows = rows.with_columns(
-        (took & buys).alias("_took_and_bought"), buys.alias("_buys"), _is_off_book(rows)
-    )
-    grouped = rows.group_by(_TRADE, maintain_order=True).agg(
-        pl.col("coin", "tid", "px", "sz", "block_number", "event_index").first(),
-        pl.col("crossed").sum().alias("_takers"),
-        pl.col("crossed").count().alias("_crossed_known"),
-        pl.col("_took_and_bought", "_buys", "is_off_book").any(),
-    )
-    counted = grouped.filter((pl.col("_crossed_known") > 0) | pl.col("_buys"))
-    side = pl.when("_took_and_bought").then(pl.lit("B")).otherwise(pl.lit("A"))
-    taker_side = pl.when(pl.col("_takers") == 1).then(side).alias("taker_side")
-    return counted.with_columns(taker_side).select(list(TRADE_SCHEMA))
+    rows = _countable(legs, [*_TRADE_COLUMNS, "crossed", "side"])
+    found = _paired(rows)
+    if found is None:
+        rows = pl.DataFrame(rows).sort(_EXECUTION, maintain_order=True).to_dict()
+        found = _paired(rows)
+        assert found is not None
+    is_first, told = found
+    firsts = {name: rows[name].filter(is_first).rechunk() for name in _TRADE_COLUMNS}
+    return pl.DataFrame(firsts | told).select(list(TRADE_SCHEMA))
 
 
 def flow(
@@ -179,22 +198,7 @@ def flow(
     Raises:
         OverflowError: More USD than `NOTIONAL` can hold.
     """
-    inside = _between(trades, start, end)
-    names = _names(inside["coin"].unique() if coins is None else coins)
-    usd = inside.select(
-        "coin", "taker_side", "is_off_book", _opens(BUCKET_MS), notional().alias("_")
-    )
-    _expect_to_fit(usd["_"])
-    on_book, side = ~pl.col("is_off_book"), pl.col("taker_side")
-    parts = (on_book, on_book & (side == "B"), on_book & (side == "A"), on_book & side.is_null())
-    kinds = zip(FLOW_COLUMNS, (*parts, pl.col("is_off_book")), strict=True)
-    sums = usd.group_by("coin", "open_time").agg(
-        pl.col("_").filter(part).sum().alias(name) for name, part in kinds
-    )
-    grid = names.join(_slots(BUCKET_MS, start, end, covered), how="cross")
-    rows = grid.join(sums, on=["coin", "open_time"], how="left", maintain_order="left")
-    zeros = [pl.col(name).fill_null(Decimal(0)).cast(NOTIONAL) for name in FLOW_COLUMNS]
-    return rows.select("coin", pl.col("open_time").alias("recorded_at"), *zeros)
+    return _flow(_Inside.of(trades, start, end), covered, coins)
 
 
 def candles(
@@ -224,21 +228,32 @@ def candles(
 
     Returns:
         Columns of `CANDLE_SCHEMA`, sorted by coin and time; `volume` in base units.
+
+    Raises:
+        ValueError: A trade has no price.
     """
-    on_book = _between(trades, start, end).filter(~pl.col("is_off_book"))
-    names = _names({*on_book["coin"].unique(), *previous_close} if coins is None else coins)
-    px = pl.col("px")
-    built = on_book.group_by("coin", _opens(interval_ms), maintain_order=True).agg(
-        px.first().alias("open"),
-        px.max().alias("high"),
-        px.min().alias("low"),
-        px.last().alias("close"),
-        pl.col("sz").sum().alias("volume"),
-        pl.len().cast(pl.Int64).alias("trades"),
-    )
-    grid = names.join(_slots(interval_ms, start, end, covered), how="cross")
-    rows = grid.join(built, on=["coin", "open_time"], how="left", maintain_order="left")
-    return _flat_where_empty(rows, previous_close, _first_open(interval_ms, start))
+    inside = _Inside.of(trades, start, end)
+    return _candles(inside, interval_ms, covered, previous_close, coins)
+
+
+def flow_and_candles(
+    trades: pl.DataFrame,
+    start: int,
+    end: int,
+    covered: Covered,
+    previous_closes: Mapping[int, Mapping[str, Decimal]],
+    coins: Collection[str] | None = None,
+) -> tuple[pl.DataFrame, dict[int, pl.DataFrame]]:
+    """`flow`, and `candles` of each length of which the closes before are given.
+
+    The same rows as one by one; what all of them need of the trades is found once.
+    """
+    inside = _Inside.of(trades, start, end)
+    spans = merged_spans(covered)
+    return _flow(inside, spans, coins), {
+        interval_ms: _candles(inside, interval_ms, spans, closes, coins)
+        for interval_ms, closes in previous_closes.items()
+    }
 
 
 def liquidation_events(
@@ -296,35 +311,80 @@ def liquidation_events(
 
 def _perp_rows(legs: pl.DataFrame) -> pl.DataFrame:
     """Rows of perps that can be counted, in the order of execution, with the keys of a trade."""
+    names = [*_OBLIGATORY, *_OPTIONAL, "user_address"]
+    rows = pl.DataFrame(_countable(legs, names)).sort(_EXECUTION, maintain_order=True)
+    unpaired = pl.col("tid").fill_null(0) == 0
+    own = pl.when(unpaired).then(-1 - pl.int_range(pl.len())).otherwise("tid")
+    return rows.with_columns(own.alias("_pair"))
+
+
+def _countable(legs: pl.DataFrame, names: Collection[str]) -> dict[str, pl.Series]:
+    """Columns of the rows of perps that can be counted, and `_coin`, a number, and `is_off_book`.
+
+    They are taken one by one: a frame would first lay all of them out anew, in one piece each.
+    """
     _expect_columns(legs, _OBLIGATORY)
     if not {"crossed", "tid"} & set(legs.columns):
         raise UnexpectedColumns("fills", ["crossed or tid"], legs.columns)
-    names = [name for name in legs.columns if name in _KNOWN]
-    absent = {name: dtype for name, dtype in _OPTIONAL.items() if name not in names}
-    known = legs.select(
-        *names, *(pl.lit(None, dtype=dtype).alias(n) for n, dtype in absent.items())
-    )
-    unpaired = pl.col("tid").fill_null(0) == 0
-    counts = pl.col("crossed").fill_null(pl.col("side") == "B")
-    is_dust = pl.col("dir").eq_missing(DUST_CONVERSION)
-    rows = known.filter(is_perp(), ~is_dust, ~unpaired | counts)
-    # Files come in this order; telling that is much faster than sorting them again.
-    if not rows.select(pl.struct(_EXECUTION)).to_series().is_sorted():
-        rows = rows.sort(_EXECUTION, maintain_order=True)
-    return rows.with_columns(
-        # Numbers make faster keys than names.
-        pl.col("coin").cast(pl.Categorical).to_physical().alias("_coin"),
-        pl.when(unpaired).then(-1 - pl.int_range(pl.len())).otherwise("tid").alias("_pair"),
-    )
+    absent = {
+        name: pl.Series(name, [None], dtype=dtype).new_from_index(0, legs.height)
+        for name, dtype in _OPTIONAL.items()
+        if name not in legs.columns
+    }
+    columns = {name: legs[name] for name in legs.columns} | absent
+    coin, coins = coded(columns["coin"])
+    label, labels = coded(columns["dir"])
+    marks = pl.DataFrame([columns[name] for name in ("tid", "crossed", "side")])
+    counts = (pl.col("tid") != 0) | pl.col("crossed").fill_null(pl.col("side") == "B")
+    is_kept = _of(coin, coins.to_frame("coin").select(is_perp()).to_series())
+    is_kept &= ~_of(label, labels == DUST_CONVERSION)
+    is_kept &= marks.select(counts.fill_null(value=False)).to_series()
+    found = {name: columns[name] for name in names}
+    found["_coin"] = pl.Series(coin)
+    found["is_off_book"] = _is_off_book(columns, label, labels)
+    if is_kept.all():
+        return found
+    return {name: column.filter(is_kept) for name, column in found.items()}
 
 
-def _is_off_book(rows: pl.DataFrame) -> pl.Expr:
-    label = pl.col("dir")
-    known = label.is_in(OFF_BOOK) | label.str.starts_with("Liquidated ")
-    if rows["dir"].null_count():
-        by_backstop = pl.col("liquidation").str.json_path_match("$.method") == "backstop"
-        known = pl.coalesce(known, by_backstop)
-    return known.fill_null(value=False).alias("is_off_book")
+def _of(places: Numbers, flags: pl.Series) -> pl.Series:
+    """Of each row what holds for its text; for NULL, nothing does."""
+    return pl.Series(np.append(flags.to_numpy(), False)[places])
+
+
+def _paired(rows: dict[str, pl.Series]) -> tuple[pl.Series, dict[str, pl.Series]] | None:
+    """Which rows are the first of a trade, and its other columns; None if out of order."""
+    height = len(rows["time"])
+    is_first, is_off_book = np.zeros(height, np.bool_), np.empty(height, np.bool_)
+    taker = np.empty(height, np.uint8)
+    count = tape_kernel.pair(
+        *(numbers(rows[name].fill_null(_FIRST)) for name in _EXECUTION),
+        numbers(rows["_coin"]),
+        numbers(rows["tid"].fill_null(0)),
+        numbers(rows["crossed"].cast(pl.Int8).fill_null(-1)),
+        numbers((rows["side"] == "B").fill_null(value=False)),
+        numbers(rows["is_off_book"]),
+        is_first,
+        taker,
+        is_off_book,
+    )
+    if count == tape_kernel.UNSORTED:
+        return None
+    sides = pl.Series([None, "B", "A"], dtype=pl.String)
+    told = {
+        "taker_side": sides.gather(taker[:count]),
+        "is_off_book": pl.Series(is_off_book[:count]),
+    }
+    return pl.Series(is_first), told
+
+
+def _is_off_book(columns: Mapping[str, pl.Series], label: Numbers, labels: pl.Series) -> pl.Series:
+    by_label = labels.is_in(OFF_BOOK) | labels.str.starts_with("Liquidated ")
+    known = _of(label, by_label)
+    if columns["dir"].null_count():
+        method = columns["liquidation"].str.json_path_match("$.method")
+        known |= columns["dir"].is_null() & (method == "backstop").fill_null(value=False)
+    return known
 
 
 def _told_by(liquidation: str) -> list[pl.Expr]:
@@ -351,57 +411,131 @@ def _one_row_per_victim(rows: pl.DataFrame) -> pl.DataFrame:
     return one.with_columns(died.alias("side"))
 
 
-def _between(trades: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
-    return trades.filter(pl.col("time").is_between(start, end, closed="left"))
-
-
 # --- buckets -------------------------------------------------------------------------------
 
 
-def _opens(interval_ms: int) -> pl.Expr:
-    return (pl.col("time") // interval_ms * interval_ms).alias("open_time")
+@dataclass(frozen=True)
+class _Inside:
+    """Trades of [start, end), and their coins as numbers."""
+
+    trades: pl.DataFrame
+    start: int
+    end: int
+    place: Numbers
+    """Of the coin of each trade in `coins`."""
+    coins: pl.Series
+
+    @classmethod
+    def of(cls, trades: pl.DataFrame, start: int, end: int) -> "_Inside":
+        inside = trades.filter(pl.col("time").is_between(start, end, closed="left"))
+        return cls(inside, start, end, *coded(inside["coin"]))
+
+    def arrays(self, names: pl.Series) -> tuple[Numbers, ...]:
+        """What the loops read: time, place of the coin among the names, price, size."""
+        place = among(names, (self.place, self.coins))
+        px, sz = self.trades["px"], self.trades["sz"]
+        return numbers(self.trades["time"]), place, words(px), words(sz)
+
+
+def _flow(inside: _Inside, covered: Covered, coins: Collection[str] | None) -> pl.DataFrame:
+    names = _names(inside.coins if coins is None else coins)
+    grid = _Grid.of(names, BUCKET_MS, inside.start, inside.end, covered)
+    sums = np.zeros((len(FLOW_COLUMNS), grid.rows, 2), np.uint64)
+    side = inside.trades["taker_side"]
+    units = tape_kernel.add_flow(
+        *inside.arrays(names),
+        *(numbers((side == taker).fill_null(value=False)) for taker in "BA"),
+        numbers(inside.trades["is_off_book"]),
+        *grid.place,
+        len(grid.opens),
+        sums,
+    )
+    if units / 10.0 ** (2 * MONEY_SCALE) >= _SURELY_FITS:
+        _expect_to_fit(inside.trades.select(notional().alias("_"))["_"])
+    figures = zip(FLOW_COLUMNS, sums, strict=True)
+    columns = {name: decimals(content, NOTIONAL) for name, content in figures}
+    return pl.DataFrame(grid.columns("recorded_at") | columns)
+
+
+def _candles(
+    inside: _Inside,
+    interval_ms: int,
+    covered: Covered,
+    previous_close: Mapping[str, Decimal],
+    coins: Collection[str] | None,
+) -> pl.DataFrame:
+    if inside.trades["px"].null_count():
+        raise ValueError("trades: expected a price of each, found NULL")
+    # One that was not traded on the book, and has no close, gets no row.
+    names = _names([*inside.coins, *previous_close] if coins is None else coins)
+    grid = _Grid.of(names, interval_ms, inside.start, inside.end, covered)
+    before = pl.Series([previous_close.get(name) for name in names], dtype=MONEY)
+    cells = np.zeros((len(_CELLS), grid.rows, 2), np.uint64)
+    counts, has_row = np.zeros(grid.rows, np.int64), np.zeros(grid.rows, np.bool_)
+    tape_kernel.add_candles(
+        *inside.arrays(names),
+        numbers(inside.trades["is_off_book"]),
+        *grid.place,
+        grid.runs,
+        words(before),
+        numbers(before.is_not_null()),
+        cells,
+        counts,
+        has_row,
+    )
+    figures = {name: decimals(content, MONEY) for name, content in zip(_CELLS, cells, strict=True)}
+    rows = pl.DataFrame(
+        grid.columns("open_time") | figures | {"trades": counts, "filled": counts == 0}
+    )
+    return rows.filter(pl.Series(has_row))
 
 
 def _first_open(interval_ms: int, at: int) -> int:
     return -(-at // interval_ms) * interval_ms
 
 
-def _slots(interval_ms: int, start: int, end: int, covered: Covered) -> pl.DataFrame:
-    """Wholly covered intervals in [start, end), numbered by the unbroken `run` they are in."""
-    opens: list[int] = []
-    runs: list[int] = []
-    for run, (since, until) in enumerate(merged_spans(covered)):
-        first = _first_open(interval_ms, max(since, start))
-        last = min(until, end) - interval_ms
-        found = range(first, last + 1, interval_ms)
-        opens.extend(found)
-        runs.extend([run] * len(found))
-    schema = {"open_time": pl.Int64, "run": pl.Int64}
-    return pl.DataFrame({"open_time": opens, "run": runs}, schema=schema)
+@dataclass(frozen=True)
+class _Grid:
+    """Every name at every interval that is wholly covered, one name behind the other."""
+
+    names: pl.Series
+    opens: Numbers
+    runs: Numbers
+    """Numbers the unbroken run that an interval is in."""
+    place: tuple[int, int, Numbers]
+    """When the first interval begins that may have a row, how long one is, and the place of each
+    from there on in `opens`, -1 for one that is not covered."""
+
+    @classmethod
+    def of(
+        cls, names: pl.Series, interval_ms: int, start: int, end: int, covered: Covered
+    ) -> "_Grid":
+        begin = _first_open(interval_ms, start)
+        opens: list[Numbers] = [np.empty(0, np.int64)]
+        runs = opens.copy()
+        for run, (since, until) in enumerate(merged_spans(covered)):
+            first = _first_open(interval_ms, max(since, start))
+            opens.append(np.arange(first, min(until, end) - interval_ms + 1, interval_ms))
+            runs.append(np.full(opens[-1].size, run))
+        all_opens = np.concatenate(opens)
+        nth = (all_opens - begin) // interval_ms
+        slot_of = np.full(int(nth[-1]) + 1 if nth.size else 0, -1, np.int64)
+        slot_of[nth] = np.arange(nth.size)
+        return cls(names, all_opens, np.concatenate(runs), (begin, interval_ms, slot_of))
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self.names) * self.opens.size
+
+    def columns(self, time: str) -> dict[str, Any]:
+        """The keys of the rows."""
+        name = np.repeat(np.arange(len(self.names)), self.opens.size)
+        return {"coin": self.names.gather(name), time: np.tile(self.opens, len(self.names))}
 
 
-def _names(coins: Iterable[str]) -> pl.DataFrame:
-    return pl.DataFrame({"coin": sorted(set(coins))}, schema={"coin": pl.String})
-
-
-def _flat_where_empty(
-    rows: pl.DataFrame, previous_close: Mapping[str, Decimal], first_open: int
-) -> pl.DataFrame:
-    schema = {"coin": pl.String(), "_before": MONEY}
-    before = {"coin": list(previous_close), "_before": list(previous_close.values())}
-    seeded = rows.join(
-        pl.DataFrame(before, schema=schema), on="coin", how="left", maintain_order="left"
-    )
-    runs = rows.filter(pl.col("open_time") == first_open)["run"].unique()
-    carried = pl.col("close").forward_fill().over("coin", "run")
-    reaches_back = pl.when(pl.col("run").is_in(runs.implode())).then("_before")
-    filled = pl.col("close").is_null()
-    candles = seeded.with_columns(
-        pl.coalesce(carried, reaches_back).alias("close"), filled.alias("filled")
-    ).filter(pl.col("close").is_not_null())
-    flat = [pl.col(name).fill_null(pl.col("close")) for name in ("open", "high", "low")]
-    nothing = [pl.col("volume").fill_null(Decimal(0)).cast(MONEY), pl.col("trades").fill_null(0)]
-    return candles.with_columns(*flat, *nothing).select(list(CANDLE_SCHEMA))
+def _names(coins: Iterable[str]) -> pl.Series:
+    return pl.Series(sorted(set(coins)), dtype=pl.String)
 
 
 # --- expectations --------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from vigil_core.artemis.features import (
     MarketTables,
     features,
     oi_changes,
+    oi_changes_by_coin,
 )
 from vigil_core.artemis.parameters import (
     DEFAULT,
@@ -378,6 +379,41 @@ def test_a_fill_without_start_position_has_no_known_change() -> None:
 
     with pytest.raises(ValueError, match="not covered"):
         oi_changes(frame("legs", [leg]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_fills_move_open_interest_one_by_one(seed: int) -> None:
+    rng = random.Random(seed)
+    times = [T + rng.choice([1, 1000]) * rng.randrange(10**6) for _ in range(rng.randrange(200))]
+    if rng.random() < 0.5:
+        times.sort()
+    cuts = [T + rng.randrange(10**6) for _ in range(rng.randrange(4))] + times[:1]
+    legs = [
+        {"time": time, "side": rng.choice("BA"), "sz": f"{rng.randrange(10**16)}e-{places}"}
+        | {"start_position": f"{rng.randrange(-(10**16), 10**16)}e-{places}", "coin": coin}
+        for time in times
+        for places in [rng.randrange(2, 13)]
+        for coin in [rng.choice(["BTC", "ETH", "a coin of a long name"])]
+    ]
+    expected: dict[tuple[str, int, int], Decimal] = {}
+    for leg in legs:
+        at, start, size = leg["time"], Decimal(leg["start_position"]), Decimal(leg["sz"])
+        after = start + size if leg["side"] == "B" else start - size
+        mark = at // STEP_MS * STEP_MS
+        begin = max([mark, *(cut for cut in cuts if cut <= at)])
+        end = min([mark + STEP_MS, *(cut for cut in cuts if cut > at)])
+        piece = (leg["coin"], begin, end)
+        change = max(after, Decimal(0)) - max(start, Decimal(0))
+        expected[piece] = expected.get(piece, Decimal(0)) + change
+    coins = pl.Series("coin", [leg["coin"] for leg in legs], dtype=pl.String)
+
+    found = oi_changes_by_coin(frame("legs", legs).with_columns(coins), cuts)
+
+    assert found.rows() == [(*piece, change) for piece, change in sorted(expected.items())]
+    for coin in coins.unique():
+        mine = [leg for leg in legs if leg["coin"] == coin]
+        own = found.filter(pl.col("coin") == coin).drop("coin")
+        assert oi_changes(frame("legs", mine), cuts).equals(own)
 
 
 def test_flow_without_takers_keeps_the_volume() -> None:

@@ -3,8 +3,9 @@
 import csv
 import functools
 import json
+import random
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import polars as pl
@@ -21,11 +22,14 @@ from vigil_core.artemis.tape import (
     TRADE_SCHEMA,
     candles,
     flow,
+    flow_and_candles,
     is_perp,
     liquidation_events,
     merged_spans,
+    perps,
     trades,
 )
+from vigil_core.artemis.tape_kernel import coded
 from vigil_core.errors import UnexpectedColumns
 from vigil_core.fills.artemis_format import artemis_rows
 from vigil_core.fills.schema import LAKE_SCHEMA
@@ -188,6 +192,142 @@ def test_times_of_the_vector() -> None:
     assert found == case["expected"]
 
 
+# --- one row at a time ---------------------------------------------------------------------
+
+
+def random_legs(rng: random.Random) -> list[Row]:
+    """Rows in the order of execution: trades of one, two and three rows, some spread apart."""
+    labels = [
+        None,
+        "Buy",
+        "Open Long",
+        "Settlement",
+        "Liquidated Cross Long",
+        "Spot Dust Conversion",
+    ]
+    legs: list[Row] = []
+    time = START - 200_000
+    for block in range(rng.randrange(1, 60)):
+        time += rng.choice([0, 1, 20_000, 60_000, 150_000])
+        together = []
+        for _ in range(rng.randrange(4)):
+            trade = {
+                "time": time,
+                "block_number": block,
+                "coin": rng.choice(["BTC", "ETH", "xyz:TSLA", "@107", "PURR/USDC"]),
+                "tid": rng.choice([None, 0, 7, rng.randrange(1, 10**15)]),
+                "px": f"{rng.randrange(1, 8 * 10 ** rng.randrange(1, 20))}e-12",
+                "sz": f"{rng.randrange(10 ** rng.randrange(1, 16))}e-12",
+            }
+            together += [
+                trade
+                | {"side": side, "dir": rng.choice(labels), "liquidation": rng.choice(told)}
+                | {"crossed": rng.choice([True, False, None])}
+                for side in rng.choice(["BA", "AB", "B", "A", "BAB"])
+                for told in [[None, None, {"method": "backstop"}, {"method": "market"}]]
+            ]
+        rng.shuffle(together)
+        legs += [row | {"event_index": index} for index, row in enumerate(together)]
+    return legs
+
+
+def slow_trades(legs: list[Row]) -> list[Row]:
+    """What `trades` promises, row by row."""
+    found: dict[Any, list[Row]] = {}
+    for number, row in enumerate(legs):
+        takes = row["side"] == "B" if row["crossed"] is None else row["crossed"]
+        if row["coin"][0] == "@" or "/" in row["coin"] or row["dir"] == "Spot Dust Conversion":
+            continue
+        if row["tid"] or takes:
+            found.setdefault((row["time"], row["coin"], row["tid"] or f"row {number}"), []).append(
+                row
+            )
+    made = []
+    for rows in found.values():
+        if all(row["crossed"] is None and row["side"] == "A" for row in rows):
+            continue
+        takers = [row["side"] for row in rows if row["crossed"]]
+        off_book = any(
+            row["dir"] in ("Settlement", "Liquidated Cross Long")
+            if row["dir"]
+            else (row["liquidation"] or {}).get("method") == "backstop"
+            for row in rows
+        )
+        first = {name: rows[0][name] for name in TRADE_SCHEMA if name in rows[0]}
+        side = takers[0] if len(takers) == 1 else None
+        money = {name: Decimal(first[name]) for name in ("px", "sz")}
+        made.append(first | money | {"taker_side": side, "is_off_book": off_book})
+    return made
+
+
+def slow_flow(tape: list[Row], coins: list[str], buckets: range) -> list[Row]:
+    """Call it where decimals have digits enough."""
+    rows = []
+    for coin in coins:
+        for bucket in buckets:
+            row: Row = {"coin": coin, "recorded_at": bucket} | dict.fromkeys(FLOW_COLUMNS, 0)
+            for trade in tape:
+                if trade["coin"] == coin and bucket <= trade["time"] < bucket + BUCKET:
+                    usd = trade["px"] * trade["sz"]
+                    side = {"B": "buy_", "A": "sell_", None: "unknown_"}[trade["taker_side"]]
+                    if trade["is_off_book"]:
+                        row["off_book_volume_usd"] += usd
+                    else:
+                        row["volume_usd"] += usd
+                        row[f"{side}volume_usd"] += usd
+            rows.append(row)
+    return rows
+
+
+def slow_candles(tape: list[Row], before: dict[str, Decimal], opens: range) -> list[Row]:
+    rows = []
+    for coin in sorted({"BTC", "ETH", "xyz:TSLA", *before}):
+        close = before.get(coin)
+        for at in opens:
+            mine = [t for t in tape if t["coin"] == coin and at <= t["time"] < at + opens.step]
+            prices = [trade["px"] for trade in mine if not trade["is_off_book"]]
+            sizes = [trade["sz"] for trade in mine if not trade["is_off_book"]]
+            if not prices and close is None:
+                continue
+            filled = not prices
+            prices = prices or [close]
+            close = prices[-1]
+            rows.append(
+                {"coin": coin, "open_time": at, "open": prices[0], "high": max(prices)}
+                | {"low": min(prices), "close": close, "volume": sum(sizes, Decimal(0))}
+                | {"trades": len(sizes), "filled": filled}
+            )
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_rows_give_what_one_row_at_a_time_gives(seed: int) -> None:
+    rng = random.Random(seed)
+    legs = random_legs(rng)
+    expected = slow_trades(legs)
+    end = START + 8 * BUCKET
+    before = {"BTC": Decimal("1e-12"), "NEW": Decimal(7)}
+    names = ["BTC", "NEW", "xyz:TSLA"]
+    frame = legs_frame([*legs, leg(0, "B", coin="@1")]).filter(pl.col("time") > 0)
+    cut = rng.randrange(frame.height + 1)
+    pieces = pl.concat([frame[:cut], frame[cut:]], rechunk=False)
+
+    tape = trades(pieces)
+
+    assert_rows(tape, expected)
+    assert trades(frame.sample(fraction=1, shuffle=True, seed=seed)).equals(tape)
+    volumes, by_length = flow_and_candles(
+        tape, START, end, ALWAYS, {60_000: before, BUCKET: before}
+    )
+    with localcontext(Context(prec=60)):
+        by_bucket = slow_flow(expected, names, range(START, end, BUCKET))
+    assert_rows(flow(tape, START, end, ALWAYS, names), by_bucket)
+    assert volumes.equals(flow(tape, START, end, ALWAYS))
+    for length, rows in by_length.items():
+        assert_rows(rows, slow_candles(expected, before, range(START, end, length)))
+        assert rows.equals(candles(tape, length, START, end, ALWAYS, before))
+
+
 # --- recorded data -------------------------------------------------------------------------
 
 
@@ -327,6 +467,26 @@ def test_sums_that_do_not_fit_are_an_error() -> None:
         flow(trades(legs_frame(legs)), START, START + BUCKET, ALWAYS)
 
 
+def test_prices_need_more_than_64_bits() -> None:
+    prices = ("60000000.000000000001", "99999999999.5", "0.000000000001")
+    legs = [row for n, px in enumerate(prices) for row in pair(START + n, px=px, sz="0.001")]
+    tape = trades(legs_frame(legs))
+    [candle] = candles(tape, 60_000, START, START + 60_000, ALWAYS, {}).to_dicts()
+    assert [candle[name] for name in ("open", "high", "low", "close")] == [
+        Decimal(prices[place]) for place in (0, 1, 2, 2)
+    ]
+    [row] = flow(tape, START, START + BUCKET, ALWAYS).to_dicts()
+    assert row["buy_volume_usd"] == sum(Decimal(px) for px in prices) / 1000
+
+
+def test_a_trade_without_a_price_makes_no_candle() -> None:
+    tape = trades(legs_frame([leg(START, "B", px=None), leg(START + 1, "B")]))
+    [row] = flow(tape, START, START + BUCKET, ALWAYS).to_dicts()
+    assert row["volume_usd"] == 200
+    with pytest.raises(ValueError, match="price of each"):
+        candles(tape, 60_000, START, START + BUCKET, ALWAYS, {})
+
+
 @pytest.mark.parametrize("missing", [["px"], ["crossed", "tid"]])
 def test_missing_columns_are_an_error(missing: list[str]) -> None:
     with pytest.raises(UnexpectedColumns):
@@ -455,3 +615,45 @@ def test_recorded_pair_is_one_event() -> None:
 def test_perps_by_their_names() -> None:
     coins = pl.DataFrame({"coin": ["BTC", "@142", "PURR/USDC", "#12", "xyz:TSLA"]})
     assert coins.select(is_perp())["coin"].to_list() == [True, False, False, False, True]
+
+
+def test_perps_are_kept_in_their_order() -> None:
+    rows = pl.DataFrame({"coin": ["ETH", "@1", "BTC", None, "ETH"], "n": range(5)})
+    assert perps(rows)["n"].to_list() == [0, 2, 4]
+    assert perps(rows.filter(pl.col("coin") == "ETH"))["n"].to_list() == [0, 4]
+    assert perps(rows.clear()).height == 0
+
+
+# --- texts as numbers ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_coded_texts_are_the_texts(seed: int) -> None:
+    rng = random.Random(seed)
+    long = ["c" * 12 + end for end in ("d", "e", "d" * 40)]
+    pool = [None, "", "a", "b" * 12, *long, "\0", "\0\0", "é" * 6, "é" * 7]
+    chunks = [
+        pl.Series(rng.choices(pool, k=rng.randrange(30)), dtype=pl.String)
+        for _ in range(rng.randrange(1, 5))
+    ]
+    texts = pl.concat(chunks, rechunk=False).slice(rng.randrange(3))
+
+    places, names = coded(texts)
+
+    assert [None if place < 0 else names[place] for place in places.tolist()] == texts.to_list()
+    assert sorted(names) == sorted(set(texts.drop_nulls()))
+
+
+def test_texts_that_hardly_repeat_are_coded_too() -> None:
+    texts = pl.Series(
+        [*(f"text number {number}" for number in range(20_000)), None, "text number 1"]
+    )
+    places, names = coded(texts)
+    assert len(names) == 20_000
+    assert names.gather(places[:20_000]).equals(texts[:20_000], check_names=False)
+    assert (places[20_000], places[20_001]) == (-1, places[1])
+
+
+def test_names_of_a_category_are_coded_too() -> None:
+    places, names = coded(pl.Series(["b", None, "a", "b"], dtype=pl.Categorical))
+    assert (places.tolist(), names.to_list()) == ([0, -1, 1, 0], ["b", "a"])
