@@ -71,6 +71,7 @@ def _check(vigil: Installation) -> tuple[bool, dg.AssetCheckSeverity, dict[str, 
     return evaluation.passed, evaluation.severity, values
 
 
+@pytest.mark.slow
 def test_a_whole_simulated_week_is_built_with_its_contexts(
     vigil: Installation, ctxs: AssetCtxs
 ) -> None:

@@ -24,6 +24,8 @@ from vigil_resources.wiring import open_perp_balances
 from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 DAY = TINY.first_day + timedelta(days=1)
 START = day_start_ms(DAY)
 COINS = ("BTC", "ETH", "SOL")

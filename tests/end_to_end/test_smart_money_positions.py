@@ -131,6 +131,7 @@ def test_what_comes_later_changes_no_hour_before_it(
     assert any(row["hour"] == cut_at for row in mine)
 
 
+@pytest.mark.slow
 def test_a_past_day_that_changes_makes_later_days_stale(world: Installation) -> None:
     """Last of all here: an hour of the second day is corrected."""
     second = FIRST + timedelta(days=1)
