@@ -27,6 +27,7 @@ def _demo(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_planted_behaviour_is_found_and_a_second_demo_changes_nothing(tmp_path: Path) -> None:
     first = _demo(tmp_path)
     settings = Settings.from_environment({"VIGIL_DATA_DIR": str(tmp_path / "data")})
