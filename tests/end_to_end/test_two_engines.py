@@ -137,12 +137,14 @@ def _history(folder: Path, database_url: str | None) -> dict[str, Contents]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_reloads_kills_and_changed_models_leave_what_a_slow_reader_finds(tmp_path: Path) -> None:
     contents = _history(tmp_path / "plain", None)
 
     assert contents["_model_changed"] == contents["_killed_again_and_again"]
 
 
+@pytest.mark.timeout(1800)
 def test_both_engines_hold_equal_rows_through_reloads_kills_and_changed_models(
     tmp_path: Path, timescale_url: str
 ) -> None:
