@@ -50,9 +50,6 @@ WORKERS = min(8, os.cpu_count() or 1)
 
 _READS = 3
 
-_PARTS_AT_ONCE = 8
-"""Whose bytes are in memory at a time when a day is read."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayOfLake:
@@ -346,13 +343,12 @@ class Lake:
 
     def rows(self, content: DayOfLake, columns: list[str]) -> pl.DataFrame:
         """Some columns of all fills of a day, in the order of its parts; texts are plain."""
-        frames = [pl.DataFrame(schema={name: LAKE_SCHEMA[name] for name in columns})]
-        for first in range(0, len(content.parts), _PARTS_AT_ONCE):
-            parts = content.parts[first : first + _PARTS_AT_ONCE]
-            # Polars reads several files side by side, and much faster than one by one.
-            files = pl.scan_parquet([self._part_bytes(part) for part in parts])
-            frames.append(files.select(columns).collect())
-        return pl.concat(frames)
+        groups = [
+            pl.DataFrame(group).with_columns(pl.selectors.categorical().cast(pl.String))
+            for part in content.parts
+            for group in self.part_groups(part, columns)
+        ]
+        return pl.concat([pl.DataFrame(schema={n: LAKE_SCHEMA[n] for n in columns}), *groups])
 
     def _part_bytes(self, part: Part) -> bytes:
         content = self.store.read(part.path)
