@@ -67,7 +67,8 @@ from vigil_core.artemis.tape import flow_and_candles, liquidation_events, perps,
 from vigil_core.artemis.wallet_days import wallet_day
 from vigil_core.calendar import DAY_MS, HOUR_MS
 from vigil_resources.lake import Lake
-from vigil_resources.market_history import INTERVALS, VAULTS
+from vigil_resources.market_history import COLUMNS, INTERVALS, VAULTS
+from vigil_resources.open_interest import LEGS
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.store import Store
 from vigil_resources.wallets import FILLS
@@ -80,21 +81,6 @@ RAW_HOURS = 4
 MOST_MB = 3_000
 ROUNDS = 3
 
-_HISTORY = [
-    "time",
-    "user_address",
-    "coin",
-    "px",
-    "sz",
-    "side",
-    "dir",
-    "crossed",
-    "tid",
-    "liquidation",
-    "block_number",
-    "event_index",
-]
-_OI = ["time", "coin", "side", "sz", "start_position"]
 _PER_COIN = (
     "candles_1m",
     "candles_5m",
@@ -174,7 +160,7 @@ def _original_market(fills: Iterable[original.Fill]) -> Outcome:
 def _vigil_market(lake: Lake) -> Outcome:
     """As `MarketHistory.build` and `OpenInterest.build` go through a day, each reading it once."""
     content = lake.day(DAY)
-    legs = lake.rows(content, _HISTORY)
+    legs = lake.rows(content, COLUMNS)
     tape = trades(legs)
     coins = set(tape["coin"].unique())
     span = (START, START + DAY_MS, [(START, START + DAY_MS)])
@@ -182,7 +168,7 @@ def _vigil_market(lake: Lake) -> Outcome:
     buckets, of_lengths = flow_and_candles(tape, *span, before, coins)
     built = pl.concat(of_lengths.values())
     liquidation_events(legs, VAULTS)
-    sides = perps(lake.rows(content, _OI)).drop_nulls("start_position")
+    sides = perps(lake.rows(content, LEGS)).drop_nulls("start_position")
     changes = oi_changes_by_coin(sides)
     return sides.height, {
         "trades": built["trades"].sum(),

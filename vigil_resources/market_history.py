@@ -36,7 +36,7 @@ VAULTS = (
 _VERSION = "2"
 """Changes with the rules, so that every day is stale."""
 
-_COLUMNS = [
+COLUMNS = [
     "time",
     "user_address",
     "coin",
@@ -100,7 +100,7 @@ class MarketHistory:
         content = self._fills.day(day)
         start = day_start_ms(day)
         end = start + DAY_MS
-        legs = content.read(_COLUMNS)
+        legs = content.read(COLUMNS)
         tape = trades(legs)
         covered = content.covered
         closes = self._closes_before(day)

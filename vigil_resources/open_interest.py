@@ -21,7 +21,7 @@ RELATIONS = ("oi_history", "addresses")
 """The assets; `oi_changes`, `account_balances` and `balance_collapses` are written with them."""
 
 _VERSION = "3"
-_LEGS = ["time", "coin", "side", "sz", "start_position"]
+LEGS = ["time", "coin", "side", "sz", "start_position"]
 _CLOSES = {"coin": pl.String(), "open_time": pl.Int64(), "close": MONEY}
 _SHOWN = {"coin": pl.String(), "recorded_at": pl.Int64(), "oi_usd": MONEY}
 _ROWS = [
@@ -102,10 +102,10 @@ class OpenInterest:
 
     def _legs(self, day: date) -> tuple[pl.DataFrame, Spans]:
         """Perp fills of the day and the one before that tell where they started, and from when."""
-        frames = [pl.DataFrame(schema={name: LAKE_SCHEMA[name] for name in _LEGS})]
+        frames = [pl.DataFrame(schema={name: LAKE_SCHEMA[name] for name in LEGS})]
         covered: Spans = []
         for content in self._fills(day):
-            rows = content.read(_LEGS)
+            rows = content.read(LEGS)
             if "start_position" in rows.columns:
                 frames.append(perps(rows))
                 covered += _with_known_starts(content.covered, frames[-1])

@@ -111,12 +111,13 @@ class Snapshots:
         return frame
 
     def _of_all_coins(self, day: date) -> MarketTables:
-        """What the snapshots of all coins look at: coverage, balances, bots."""
+        """What the snapshots of all coins look at: coverage, balances, bots, buckets of zeros."""
         start = day_start_ms(day)
         days = {"start": start - 2 * DAY_MS, "end": start + DAY_MS}
         taken, positions = self._positions(day)
         bots = self._tables.read("artemis/known_bots", {"address": pl.String()}, start=start)
         return MarketTables(
+            flow=self._no_flow(start - DAY_MS - 3 * HOUR_MS, start + DAY_MS),
             liquidations_covered=self._covered("candles", "covered_liquidations", **days),
             fills_covered=self._covered("oi_history", "covered", **days),
             balances=taken,
@@ -132,13 +133,16 @@ class Snapshots:
         oi = {"start": start - _REACH_DAYS["oi"] * DAY_MS, "end": end}
         funding = {"start": start - (_REACH_DAYS["funding"] + 1) * DAY_MS, "end": end}
         held = of_all.positions.filter(pl.col("coin") == coin)
+        flow = self._read("flow", "artemis/flow_between", coin, day_before)
+        # A covered bucket in which nobody traded, on whatever day, is of zeros.
+        quiet = of_all.flow.join(flow, on="recorded_at", how="anti")
         return replace(
             of_all,
             candles_1m=self._candles(coin, "1m", **day_before).select("open_time", "close"),
             candles_5m=self._candles(coin, "5m", **day_before).select(
                 "open_time", "high", "low", "close"
             ),
-            flow=self._flow(coin, day_before),
+            flow=pl.concat([flow, quiet], how="vertical_relaxed").sort("recorded_at"),
             liquidations=self._read(
                 "liquidations", "artemis/liquidations_between", coin, day_before
             ),
@@ -153,20 +157,16 @@ class Snapshots:
             positions=held.select(list(TABLES["positions"])),
         )
 
-    def _flow(self, coin: str, bounds: dict[str, int]) -> pl.DataFrame:
-        """Its buckets; a covered one in which nobody traded, on whatever day, is of zeros."""
-        rows = self._read("flow", "artemis/flow_between", coin, bounds)
-        start, end = bounds["start"], bounds["end"]
+    def _no_flow(self, start: int, end: int) -> pl.DataFrame:
+        """A bucket of zeros for each covered five minutes."""
         spans = self._covered("candles", "covered", start=start - DAY_MS, end=end).iter_rows()
         marks = [at for first, last in spans for at in range(first, last, STEP_MS)]
         zeros = [pl.lit(Decimal(0), MONEY).alias(name) for name in TABLES["flow"]][1:]
-        quiet = (
+        return (
             pl.DataFrame({"recorded_at": marks}, schema={"recorded_at": pl.Int64})
             .filter(pl.col("recorded_at") >= start, pl.col("recorded_at") < end)
-            .join(rows, on="recorded_at", how="anti")
             .with_columns(zeros)
         )
-        return pl.concat([rows, quiet], how="vertical_relaxed").sort("recorded_at")
 
     def _read(self, table: str, statement: str, coin: str, bounds: dict[str, int]) -> pl.DataFrame:
         return self._tables.read(statement, TABLES[table], coin=sql.Literal(coin), **bounds)
