@@ -19,6 +19,8 @@ from vigil_resources.settings import PROJECT_ROOT, Settings
 PREFERRED_PORT = 3000
 START_SECONDS = 120
 
+_STOPS = {signal.SIGINT, signal.SIGTERM}
+
 
 class ServiceFailed(VigilError):
     """A service ended, or did not answer in time."""
@@ -28,7 +30,7 @@ def up(settings: Settings) -> None:
     """Run until Ctrl-C."""
     with dagster_ready(settings), services() as address:
         print(f"Dagster UI   {address}\nstop with Ctrl-C", flush=True)
-        stopped = signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        stopped = signal.sigwait(_STOPS)
         print(f"stopping ({signal.Signals(stopped).name})", file=sys.stderr)
 
 
@@ -37,8 +39,6 @@ def services() -> Iterator[str]:
     """Web server and daemon on this machine only; gives the UI's address once it answers."""
     port = free_port(PREFERRED_PORT)
     address = f"http://127.0.0.1:{port}"
-    # Blocked in the children too: Ctrl-C reaches us first, and we end them in order.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     web = [
         "dagster-webserver",
         "-w",
@@ -49,12 +49,26 @@ def services() -> Iterator[str]:
         str(port),
     ]
     with ExitStack() as stack:
+        stack.enter_context(_stops_wait())
         children = [
             stack.enter_context(_child([*web, "--log-level", "warning"])),
             stack.enter_context(_child(["dagster-daemon", "run", "-w", "workspace.yaml"])),
         ]
         _wait_until_answers(f"{address}/server_info", children)
         yield address
+
+
+@contextmanager
+def _stops_wait() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait for `up` to ask for them, and we end the children in order.
+
+    Whatever a process starts inherits what is blocked in it: nothing is afterwards.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -79,7 +93,7 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _default_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
 
 def _wait_until_answers(url: str, children: list[subprocess.Popen[bytes]]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -63,8 +64,11 @@ def vigil(
 
 @pytest.fixture(scope="module")
 def address(vigil: Installation) -> Iterator[str]:
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with dagster_ready(vigil.settings), services() as url:
         yield url
+    # What stays blocked is blocked in every process that later tests start, and ends none.
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == blocked
 
 
 @pytest.fixture
