@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 import dagster as dg
-import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
@@ -66,7 +65,7 @@ def feature_plot(rows: pl.DataFrame, day: date) -> dg.MarkdownMetadataValue:
     figure.subplots_adjust(0.05, 0.08, 0.98, 0.93, wspace=0.25, hspace=0.5)
     for axes, feature in zip(figure.subplots(3, 4).flat, FEATURES, strict=True):
         values = rows[feature].drop_nulls()
-        axes.stairs(*np.histogram(values.cast(pl.Float64), bins=_BINS), fill=True, color="#2b6cb0")
+        axes.hist(values, bins=_BINS, histtype="stepfilled", color="#2b6cb0")
         axes.locator_params(nbins=4)
         axes.xaxis.get_offset_text().set_fontsize(6)
         missing = rows.height - values.len()

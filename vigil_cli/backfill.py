@@ -118,9 +118,12 @@ def backfill(
             started = time.monotonic()
             failed += _run(instance, days, frozenset({PROFILES}))
             _say(f"trader_profiles: {time.monotonic() - started:.1f} s")
+        if later & selected:
+            fills = open_fills_by_day(settings)
+            there = [day for day in days if fills.has(day)]
         for stage in stages:
             if stage.names & selected:
-                stage_days, stage_failures = _follow(instance, settings, stage, days, force=force)
+                stage_days, stage_failures = _follow(instance, settings, stage, there, force=force)
                 worked = sorted({*worked, *stage_days})
                 failed += stage_failures
         if CONTEXTS in selected:
@@ -191,16 +194,15 @@ def _follow(
     instance: dg.DagsterInstance,
     settings: Settings,
     stage: _Stage,
-    days: Sequence[date],
+    there: Sequence[date],
     *,
     force: bool,
 ) -> tuple[list[date], list[tuple[str, str]]]:
-    """The days of a stage worked on, and what failed.
+    """The days of a stage worked on, of those whose fills are there, and what failed.
 
     A day that was rebuilt may leave the next one stale: a quiet coin goes on from the day before.
     """
-    fills, is_current = open_fills_by_day(settings), stage.open()
-    there = [day for day in days if fills.has(day)]
+    is_current = stage.open()
     seen = [instance.get_materialized_partitions(dg.AssetKey(name)) for name in stage.names]
     needed = [
         day

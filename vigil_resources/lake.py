@@ -79,6 +79,13 @@ class DayOfLake:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+_ENTRIES: dict[tuple[str, Listed], LedgerEntry] = {}
+"""By lake and listing: under the same key, size and etag lies the same entry."""
+
+_MOST_ENTRIES = 20_000
+"""A year's and more: some 30 MB."""
+
+
 class Lake:
     """Fills as Parquet. Every method may be repeated, and interrupted anywhere."""
 
@@ -114,6 +121,17 @@ class Lake:
             return LedgerEntry.from_json(self.store.read(ledger_key(hour)))
         except ObjectMissing:
             return None
+
+    def _entry(self, hour: SourceHour, listed: Listed | None) -> LedgerEntry | None:
+        """The same, read once of what a listing shows: each stage of a backfill asks again."""
+        if listed is None:
+            return self.entry(hour)
+        known = _ENTRIES.get((self.store.root, listed))
+        if known is None and (known := self.entry(hour)) is not None:
+            if len(_ENTRIES) >= _MOST_ENTRIES:
+                _ENTRIES.clear()
+            _ENTRIES[self.store.root, listed] = known
+        return known
 
     def stale_objects(self, manifest: Manifest) -> dict[SourceHour, Listed]:
         """The objects of a manifest whose present content the lake does not hold yet."""
@@ -300,14 +318,15 @@ class Lake:
         hours = hours_of_day(day)
         present = [item.key for item in self.store.list(f"fills/day={day}")]
         vouched = {
-            SourceHour.of_name(item.key.rsplit("/", 1)[1].removesuffix(".json"))
+            SourceHour.of_name(item.key.rsplit("/", 1)[1].removesuffix(".json")): item
             for prefix in dict.fromkeys(map(ledger_prefix, hours))
             for item in self.store.list(prefix)
         }
         given = {(hour.day, hour.hour) for hour in hours}
-        vouched = {hour for hour in vouched if (hour.day, hour.hour) in given}
+        vouched = {hour: item for hour, item in vouched.items() if (hour.day, hour.hour) in given}
         own = {hour for hour in vouched if hour.day == day} | set(map(hour_of_part, present))
-        entries = {hour: entry for hour in sorted(own) if (entry := self.entry(hour)) is not None}
+        found = {hour: self._entry(hour, vouched.get(hour)) for hour in sorted(own)}
+        entries = {hour: entry for hour, entry in found.items() if entry is not None}
         for hour, entry in entries.items():
             if not entry.is_finished:
                 raise LakeIncomplete(
