@@ -7,7 +7,7 @@ from psycopg import sql
 
 from vigil_core.errors import BackendChanged, MigrationChanged
 from vigil_resources.backends import Backend, offered
-from vigil_resources.statements import SchemaObject, manifest, migrations, query
+from vigil_resources.statements import SchemaObject, manifest, migrations, query, template
 
 _INSTALL_LOCK = 0x7669_6769_6C00  # "vigil"
 
@@ -83,11 +83,23 @@ class _Installation:
         for item in objects:
             if item.kind == "model" and item in changed:
                 self._rebuild_model(item)
+            elif item.kind == "function" and item in changed:
+                self._replace_function(item)
             elif item.kind == "view" or (item.kind != "model" and item in changed):
                 self._connection.execute(item.text)
             if item in changed:
                 self._record(item, digests[item.name])
         return [item.name for item in changed]
+
+    def _replace_function(self, function: SchemaObject) -> None:
+        try:
+            with self._connection.transaction():
+                self._connection.execute(function.text)
+        except psycopg.errors.InvalidFunctionDefinition:
+            # It gives other columns than before, which no function may be replaced by.
+            name = sql.Identifier(function.relation)
+            self._connection.execute(template("schema/drop_function", name=name))
+            self._connection.execute(function.text)
 
     def _rebuild_model(self, model: SchemaObject) -> None:
         parts = {
