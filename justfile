@@ -85,7 +85,7 @@ db-reset *ARGS:
 analyze:
     @python -m vigil_cli analyze
 
-# The measured comparisons: bench [ingest|stages|warehouse|fifo|artemis|sizes]
+# The measured comparisons: bench [ingest|stages|warehouse|fifo|artemis|sizes|metrics|persistence]
 bench *ARGS:
     @python -m bench "$@"
 

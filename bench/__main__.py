@@ -6,7 +6,7 @@ Without one, all.
 import runpy
 import sys
 
-NAMES = ("ingest", "stages", "warehouse", "fifo", "artemis", "sizes")
+NAMES = ("ingest", "stages", "warehouse", "fifo", "artemis", "sizes", "metrics", "persistence")
 
 if __name__ == "__main__":
     asked = sys.argv[1:2]

@@ -22,7 +22,7 @@ from vigil_resources.statements import SQL_ROOT, models
 from vigil_resources.warehouse import CLASSIFIED_BY, FOREVER, Warehouse
 
 _SCALE = 100_000_000
-_MACROS = """
+MACROS = """
     CREATE MACRO time_bucket(width, ts) AS ts - ts % width;
     CREATE MACRO trim_scale(value) AS value;
     CREATE MACRO is_spot(coin) AS coin LIKE '@%' OR coin LIKE '%/%';
@@ -49,7 +49,7 @@ Numbers = np.ndarray[Any, np.dtype[Any]]
 def lake_reader(parquet: Path) -> duckdb.DuckDBPyConnection:
     """A connection whose `fills` are one day's files of the lake."""
     connection = duckdb.connect(config={"threads": 2})
-    connection.execute(_MACROS)
+    connection.execute(MACROS)
     connection.execute(f"CREATE VIEW fills AS SELECT * FROM read_parquet('{parquet}/*.parquet')")
     return connection
 

@@ -43,6 +43,13 @@ RELATIONS = (
     "quarantined_lines",
 )
 VIEWS = (
+    "held_positions",
+    "trader_totals",
+    "metric_state",
+    "trader_metrics",
+    "trader_labels",
+    "label_evaluations",
+    "seed_audit",
     "smart_money_positions",
     "block_breaks",
     "aggregate_state",

@@ -14,6 +14,13 @@ from vigil_assets.artemis.parity import live_agrees_with_backfill
 from vigil_assets.artemis.snapshots import feature_snapshots, snapshot_labels
 from vigil_assets.artemis.training_set import training_set
 from vigil_assets.artemis.wallets import wallets
+from vigil_assets.audit.persistence_test import persistence_test
+from vigil_assets.audit.reconciliation import (
+    fills_are_what_came,
+    invariants_hold,
+    reconciliation,
+)
+from vigil_assets.audit.seed_audit import seed_audit
 from vigil_assets.checks import (
     agrees_with_artemis,
     agrees_with_the_exchange,
@@ -26,6 +33,7 @@ from vigil_assets.fills.loaded_fills import fills
 from vigil_assets.fills.raw_fills import raw_fills
 from vigil_assets.profiles.round_trips import round_trips
 from vigil_assets.profiles.smart_money_positions import smart_money_positions
+from vigil_assets.profiles.trader_metrics import trader_labels, trader_metrics
 from vigil_assets.profiles.trader_profiles import trader_profiles
 from vigil_assets.resources import (
     ArtemisFillsResource,
@@ -35,8 +43,12 @@ from vigil_assets.resources import (
     MarketHistoryResource,
     OpenInterestResource,
     PerpBalancesResource,
+    PersistenceTestsResource,
     RawFillsResource,
+    ReconciliationResource,
     SnapshotsResource,
+    TraderLabelsResource,
+    TraderMetricsResource,
     TrainingSetResource,
     WalletsResource,
     WarehouseResource,
@@ -51,7 +63,10 @@ ASSETS = [
     *AGGREGATES,
     round_trips,
     smart_money_positions,
+    trader_metrics,
+    trader_labels,
     trader_profiles,
+    seed_audit,
     asset_ctxs,
     market_history,
     raw_perp_balances,
@@ -62,6 +77,8 @@ ASSETS = [
     feature_snapshots,
     snapshot_labels,
     training_set,
+    reconciliation,
+    persistence_test,
 ]
 
 
@@ -79,6 +96,8 @@ def defs() -> dg.Definitions:
             minutes_complete,
             agrees_with_the_exchange,
             live_agrees_with_backfill,
+            fills_are_what_came,
+            invariants_hold,
             *compared,
         ],
         resources={
@@ -92,8 +111,12 @@ def defs() -> dg.Definitions:
             "wallet_days": WalletsResource(),
             "balances": PerpBalancesResource(),
             "interest": OpenInterestResource(),
+            "persistence": PersistenceTestsResource(),
             "snapshots": SnapshotsResource(),
             "training": TrainingSetResource(),
+            "metrics": TraderMetricsResource(),
+            "labels": TraderLabelsResource(),
+            "audit": ReconciliationResource(),
         },
         # A process per step would cost more than the step's work.
         executor=dg.in_process_executor,

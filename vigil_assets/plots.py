@@ -5,6 +5,7 @@ They are kept in the event log for ever, so each stays under some twenty kilobyt
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date
 
@@ -29,6 +30,29 @@ def hourly_plot(counts: Sequence[int | None], title: str) -> dg.MarkdownMetadata
     axes.set_xlim(-0.5, HOURS_PER_DAY - 0.5)
     axes.set_title(title, fontsize=9)
     axes.set_xlabel("UTC hour (red: no object)", fontsize=8)
+    axes.tick_params(labelsize=7)
+    return _embedded(figure, title)
+
+
+def rank_ic_plot(summary: pl.DataFrame, day: date) -> dg.MarkdownMetadataValue:
+    """Mean rank IC of each variant with its interval; what has none is left blank.
+
+    Args:
+        summary: `variant, statistic, value, low, high`, with rows of `rank_ic`.
+        day: In the title.
+    """
+    title = f"Rank IC out of sample, mean and 95 %, as of the end of {day}"
+    figure = Figure(figsize=(6, 2), dpi=80, layout="tight")
+    axes = figure.subplots()
+    rows = summary.filter(pl.col("statistic") == "rank_ic")
+    blank = rows.select(pl.col("value", "low", "high").fill_null(math.nan))
+    value, low, high = (blank[name].to_numpy() for name in ("value", "low", "high"))
+    places = range(rows.height)
+    axes.errorbar(value, places, xerr=(value - low, high - value), fmt="o", color="#2b6cb0")
+    axes.axvline(0, color="#718096", linewidth=0.8)
+    axes.set_yticks(places, rows["variant"].to_list())
+    axes.invert_yaxis()
+    axes.set_title(title, fontsize=9)
     axes.tick_params(labelsize=7)
     return _embedded(figure, title)
 
@@ -85,6 +109,33 @@ def label_plot(balance: Mapping[str, float | None], day: date) -> dg.MarkdownMet
     axes.invert_yaxis()
     axes.set_title(title, fontsize=9)
     axes.tick_params(labelsize=7)
+    return _embedded(figure, title)
+
+
+def class_changes_plot(changes: Sequence[tuple[str, str, int]]) -> dg.MarkdownMetadataValue:
+    """A bar for each class of the seeds, cut by the classes that its traders have by our rules.
+
+    Args:
+        changes: Class of the seeds, ours, traders.
+    """
+    title = "The seeds' classes, by ours"
+    figure = Figure(figsize=(6, 2.4), dpi=80, layout="tight")
+    axes = figure.subplots()
+    totals: dict[str, int] = {}
+    for seed, _, count in changes:
+        totals[seed] = totals.get(seed, 0) + count
+    left = dict.fromkeys(totals, 0.0)
+    for ours in sorted({ours for _, ours, _ in changes}):
+        shares = {seed: n / totals[seed] for seed, to, n in changes if to == ours}
+        names = [f"{seed}: {totals[seed]:,}" for seed in shares]
+        axes.barh(names, list(shares.values()), left=[left[s] for s in shares], label=ours)
+        left |= {seed: left[seed] + share for seed, share in shares.items()}
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of the traders of a class", fontsize=8)
+    axes.set_title(title, fontsize=9)
+    axes.tick_params(labelsize=7)
+    if changes:
+        axes.legend(fontsize=6, bbox_to_anchor=(1, 1))
     return _embedded(figure, title)
 
 

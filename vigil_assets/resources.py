@@ -9,9 +9,12 @@ from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
 from vigil_resources.open_interest import OpenInterest
 from vigil_resources.perp_balances import PerpBalances
+from vigil_resources.persistence import PersistenceTests
 from vigil_resources.raw_fills import RawFills
+from vigil_resources.reconciliation import Reconciliation
 from vigil_resources.settings import Settings
 from vigil_resources.snapshots import Snapshots
+from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
 from vigil_resources.training_set import TrainingSet
 from vigil_resources.wallets import Wallets
 from vigil_resources.warehouse import Warehouse
@@ -23,8 +26,12 @@ from vigil_resources.wiring import (
     open_market_history,
     open_open_interest,
     open_perp_balances,
+    open_persistence_tests,
     open_raw_fills,
+    open_reconciliation,
     open_snapshots,
+    open_trader_labels,
+    open_trader_metrics,
     open_training_set,
     open_wallets,
     open_warehouse,
@@ -67,6 +74,20 @@ class WarehouseResource(ConfigurableResource[Warehouse]):
 
     def create_resource(self, context: InitResourceContext) -> Warehouse:  # noqa: ARG002
         return open_warehouse(Settings.from_environment())
+
+
+class ReconciliationResource(ConfigurableResource[Reconciliation]):
+    """The lake, the warehouse and the balances, held against one another."""
+
+    def create_resource(self, context: InitResourceContext) -> Reconciliation:  # noqa: ARG002
+        return open_reconciliation(Settings.from_environment())
+
+
+class PersistenceTestsResource(ConfigurableResource[PersistenceTests]):
+    """Trader-days of the warehouse, and the test over them."""
+
+    def create_resource(self, context: InitResourceContext) -> PersistenceTests:  # noqa: ARG002
+        return open_persistence_tests(Settings.from_environment())
 
 
 class MarketHistoryResource(ConfigurableResource[MarketHistory]):
@@ -116,3 +137,17 @@ class WalletsResource(ConfigurableResource[Wallets]):
 
     def create_resource(self, context: InitResourceContext) -> Wallets:  # noqa: ARG002
         return open_wallets(Settings.from_environment())
+
+
+class TraderMetricsResource(ConfigurableResource[TraderMetrics]):
+    """The sums that `trader_metrics` reads."""
+
+    def create_resource(self, context: InitResourceContext) -> TraderMetrics:  # noqa: ARG002
+        return open_trader_metrics(Settings.from_environment())
+
+
+class TraderLabelsResource(ConfigurableResource[TraderLabels]):
+    """What traders are called, and since when."""
+
+    def create_resource(self, context: InitResourceContext) -> TraderLabels:  # noqa: ARG002
+        return open_trader_labels(Settings.from_environment())

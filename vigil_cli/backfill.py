@@ -9,6 +9,7 @@ from functools import partial
 
 import dagster as dg
 
+from vigil_assets.audit.reconciliation import fills_are_what_came
 from vigil_assets.definitions import ASSETS, defs
 from vigil_assets.staleness import POSITIONS, PROFILES, Staleness, batches
 from vigil_cli.ready import dagster_ready
@@ -18,10 +19,15 @@ from vigil_core.snapshots import asset_ctxs
 from vigil_resources.funding_history import RELATION as FUNDING
 from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.open_interest import RELATIONS as INTEREST
+from vigil_resources.persistence import RELATION as PERSISTENCE
+from vigil_resources.reconciliation import RELATION as RECONCILIATION
 from vigil_resources.settings import Settings, foreign_api
 from vigil_resources.snapshots import FEATURES, LABELS
+from vigil_resources.trader_metrics import LABELS as TRADER_LABELS
+from vigil_resources.trader_metrics import METRICS
 from vigil_resources.training_set import RELATION as TRAINING
 from vigil_resources.wallets import RELATIONS as WALLETS
+from vigil_resources.warehouse import DERIVED
 from vigil_resources.wiring import (
     open_asset_ctxs,
     open_fills_by_day,
@@ -30,8 +36,12 @@ from vigil_resources.wiring import (
     open_market_history,
     open_open_interest,
     open_perp_balances,
+    open_persistence_tests,
     open_raw_fills,
+    open_reconciliation,
     open_snapshots,
+    open_trader_labels,
+    open_trader_metrics,
     open_training_set,
     open_wallets,
     open_warehouse,
@@ -40,6 +50,9 @@ from vigil_resources.wiring import (
 BATCH_DAYS = 10
 CONTEXTS = "asset_ctxs"
 """Comes from another bucket than all other assets, and from its own first day on."""
+
+AUDIT = "seed_audit"
+"""A report on the labels, and as old as they are."""
 
 BALANCES = frozenset({"raw_perp_balances", "perp_balances_parquet"})
 """Come from Artemis' bucket."""
@@ -101,7 +114,7 @@ def backfill(
         staleness = Staleness(instance, *clients)
         stages = _stages(settings)
         later = frozenset[str]().union(*(stage.names for stage in stages))
-        daily = selected - {PROFILES, POSITIONS, CONTEXTS} - later
+        daily = selected - {PROFILES, POSITIONS, PERSISTENCE, CONTEXTS} - later
         needed = [(day, daily if force else staleness.of_day(day) & daily) for day in days]
         worked = [day for day, names in needed if names]
         progress = Progress(len(worked))
@@ -126,6 +139,10 @@ def backfill(
                 stage_days, stage_failures = _follow(instance, settings, stage, there, force=force)
                 worked = sorted({*worked, *stage_days})
                 failed += stage_failures
+        if PERSISTENCE in selected:
+            tested, test_failures = _persistence(instance, settings, days, force=force)
+            worked = sorted({*worked, *tested})
+            failed += test_failures
         if CONTEXTS in selected:
             context_days, context_failures = _contexts(instance, settings, days, force=force)
             worked = sorted({*worked, *context_days})
@@ -157,6 +174,20 @@ def _positions(
     return needed, failed
 
 
+def _persistence(
+    instance: dg.DagsterInstance, settings: Settings, days: Sequence[date], *, force: bool
+) -> tuple[list[date], list[tuple[str, str]]]:
+    """The persistence test, once, as of the end of the last day: the days, and what failed."""
+    seen = instance.get_materialized_partitions(dg.AssetKey(PERSISTENCE))
+    is_seen = all(str(day) in seen for day in days)
+    if not force and is_seen and open_persistence_tests(settings).is_current(days[-1]):
+        return [], []
+    begun = time.monotonic()
+    failed = _run(instance, days, frozenset({PERSISTENCE}))
+    _say(f"{PERSISTENCE}: {time.monotonic() - begun:.1f} s")
+    return list(days), failed
+
+
 @dataclass(frozen=True)
 class _Stage:
     """Assets of the feature line that are made together, and whether a day of them is current.
@@ -175,6 +206,13 @@ def _stages(settings: Settings) -> list[_Stage]:
         return lambda: partial(open_snapshots(settings).is_current, relation)
 
     return [
+        _Stage("metrics", frozenset({METRICS}), lambda: open_trader_metrics(settings).is_current),
+        # With the report on both, which holds for as long as they do.
+        _Stage(
+            "trader labels",
+            frozenset({TRADER_LABELS, AUDIT}),
+            lambda: open_trader_labels(settings).is_current,
+        ),
         _Stage(
             "market history", frozenset(MARKET), lambda: open_market_history(settings).is_current
         ),
@@ -186,6 +224,11 @@ def _stages(settings: Settings) -> list[_Stage]:
         _Stage("wallets", frozenset(WALLETS), lambda: open_wallets(settings).is_current),
         _Stage("features", frozenset({FEATURES}), snapshots(FEATURES)),
         _Stage("labels", frozenset({LABELS}), snapshots(LABELS)),
+        _Stage(
+            "reconciliation",
+            frozenset({RECONCILIATION}),
+            lambda: open_reconciliation(settings).is_current,
+        ),
         _Stage("training", frozenset({TRAINING}), lambda: open_training_set(settings).is_current),
     ]
 
@@ -300,7 +343,7 @@ def _run(
 ) -> list[tuple[str, str]]:
     result = dg.materialize(
         [*ASSETS, *(defs().asset_checks or [])],
-        selection=sorted(names),
+        selection=_guarded(names),
         instance=instance,
         resources=dict(defs().resources or {}),
         tags={
@@ -315,6 +358,17 @@ def _run(
         return []
     span = str(days[0]) if len(days) == 1 else f"{days[0]} … {days[-1]}"
     return [(event.step_key or "run", span) for event in result.get_step_failure_events()]
+
+
+def _guarded(names: frozenset[str]) -> dg.AssetSelection:
+    """These assets and their checks; what is built of fills never without the check of the fills.
+
+    Dagster adds a check only to runs of its own asset, and a day may need its aggregates alone.
+    """
+    selection: dg.AssetSelection = dg.AssetSelection.assets(*sorted(names))
+    if names & frozenset(DERIVED):
+        selection |= dg.AssetSelection.checks(fills_are_what_came)
+    return selection
 
 
 def _rows(settings: Settings, day: date) -> int:

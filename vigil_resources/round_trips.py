@@ -20,7 +20,7 @@ def build_day(connection: psycopg.Connection, day: int) -> int:
         connection: In a transaction that builds no other day.
         day: Start of the day, ms; its fills are loaded.
     """
-    connection.execute(query("round_trips/plan_settings"))
+    connection.execute(query("schema/without_loops"))
     connection.execute(query("schema/more_memory"))
     connection.execute(query("round_trips/create_positions_before"))
     connection.execute(query("round_trips/create_changed_positions"))

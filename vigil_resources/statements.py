@@ -1,6 +1,7 @@
 """The texts under `sql/`, by name. Nothing else in the project holds SQL."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -83,6 +84,20 @@ def definition(relation: str) -> str:
     """
     if relation in models():
         return ""
-    texts = [o.text for o in manifest() if o.kind == "function"]
-    texts.append(query(f"{relation}/build_day"))
+    return digest_of(f"{relation}/build_day")
+
+
+@cache
+def digest_of(*statements: str) -> str:
+    """Digest of these queries and of the functions that they name, or that those name."""
+    functions = {o.relation: o.text for o in manifest() if o.kind == "function"}
+    texts = [query(name) for name in statements]
+    used: dict[str, str] = {}
+    waiting = list(texts)
+    while waiting:
+        words = set(re.findall(r"\w+", waiting.pop()))
+        new = {name: functions[name] for name in words & functions.keys() - used.keys()}
+        used |= new
+        waiting += new.values()
+    texts += [used[name] for name in sorted(used)]
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]

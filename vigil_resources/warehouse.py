@@ -4,7 +4,6 @@ Every method may be repeated and interrupted: a day is replaced in one transacti
 was built from older content is known to be stale.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -422,12 +421,12 @@ def _record_objects(connection: psycopg.Connection, lake: Lake, content: DayOfLa
     gone = set(connection.execute(query("fills/delete_day_parts"), {"day": start}).fetchall())
     for part in content.parts:
         values = {"day": start, "row_count": part.rows, "sha256": part.sha256}
-        values |= _names(content.entries[part.hour])
+        values |= names_of(content.entries[part.hour])
         connection.execute(query("fills/insert_day_part"), values)
     for entry in content.entries.values():
         connection.execute(query("fills/save_load_progress"), _progress(entry))
         _record_findings(connection, lake, entry)
-        gone.discard(tuple(_names(entry).values()))
+        gone.discard(tuple(names_of(entry).values()))
     for file_id, source in sorted(gone):
         values = {"file_id": file_id, "source": source}
         connection.execute(query("fills/delete_load_progress"), values)
@@ -435,7 +434,7 @@ def _record_objects(connection: psycopg.Connection, lake: Lake, content: DayOfLa
 
 
 def _record_findings(connection: psycopg.Connection, lake: Lake, entry: LedgerEntry) -> None:
-    names = _names(entry)
+    names = names_of(entry)
     connection.execute(query("fills/delete_quarantined"), names)
     connection.execute(query("fills/delete_block_breaks"), names)
     with connection.cursor() as cursor:
@@ -446,16 +445,16 @@ def _record_findings(connection: psycopg.Connection, lake: Lake, entry: LedgerEn
         cursor.executemany(query("fills/insert_block_break"), breaks)
 
 
-def _names(entry: LedgerEntry) -> dict[str, Any]:
+def names_of(entry: LedgerEntry) -> dict[str, Any]:
+    """What the warehouse calls an object: `file_id` and `source`."""
     hour = entry.hour
     return {"file_id": hour.file_id, "source": f"{entry.source}/{hour.generation.value}"}
 
 
 def _progress(entry: LedgerEntry) -> dict[str, Any]:
-    digests = "".join(part.sha256 for part in entry.parts)
-    return _names(entry) | {
+    return names_of(entry) | {
         "etag": entry.etag,
-        "content_sha": hashlib.sha256(digests.encode()).hexdigest(),
+        "content_sha": entry.content_sha,
         "rows_rejected": entry.rejected,
         "first_block": entry.first_block,
         "last_block": entry.last_block,

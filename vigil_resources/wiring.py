@@ -1,5 +1,6 @@
 """Settings → clients: the one place that decides which root and which database is meant."""
 
+from vigil_core.metrics.persistence import DEFAULT as PERSISTENCE
 from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.artemis_tables import ArtemisTables
 from vigil_resources.asset_ctxs import AssetCtxs
@@ -12,10 +13,13 @@ from vigil_resources.lake import Lake
 from vigil_resources.market_history import VAULTS, MarketHistory
 from vigil_resources.open_interest import OpenInterest
 from vigil_resources.perp_balances import PerpBalances
+from vigil_resources.persistence import PersistenceTests
 from vigil_resources.raw_fills import RawFills
+from vigil_resources.reconciliation import Reconciliation
 from vigil_resources.settings import Settings, foreign_api
 from vigil_resources.snapshots import Snapshots
 from vigil_resources.store import Store
+from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
 from vigil_resources.training_set import TrainingSet
 from vigil_resources.wallets import Wallets
 from vigil_resources.warehouse import Warehouse
@@ -113,10 +117,27 @@ def _exchange_cache(settings: Settings) -> ExchangeCache:
     return ExchangeCache(ExchangeApi(settings.api_url, budget), _lake_store(settings))
 
 
+def open_reconciliation(settings: Settings) -> Reconciliation:
+    """What days are checked against: the lake, the warehouse, the balances."""
+    return Reconciliation(
+        open_lake(settings), open_warehouse(settings), open_perp_balances(settings)
+    )
+
+
 def open_wallets(settings: Settings) -> Wallets:
     """Lots, wallet profiles and co-occurrences."""
     tables = ArtemisTables(open_warehouse(settings))
     return Wallets(_lake_store(settings), tables, _vaults(settings))
+
+
+def open_trader_metrics(settings: Settings) -> TraderMetrics:
+    """The corrected figures of traders."""
+    return TraderMetrics(open_warehouse(settings))
+
+
+def open_trader_labels(settings: Settings) -> TraderLabels:
+    """What traders are called."""
+    return TraderLabels(open_warehouse(settings))
 
 
 def open_snapshots(settings: Settings) -> Snapshots:
@@ -129,6 +150,11 @@ def open_training_set(settings: Settings) -> TrainingSet:
     """Snapshots with their labels as Parquet, in the lake."""
     tables = ArtemisTables(open_warehouse(settings))
     return TrainingSet(tables, open_perp_balances(settings), _lake_store(settings))
+
+
+def open_persistence_tests(settings: Settings) -> PersistenceTests:
+    """Whether rankings of traders hold out of sample."""
+    return PersistenceTests(ArtemisTables(open_warehouse(settings)), PERSISTENCE)
 
 
 def dagster_storage_url(settings: Settings) -> str:

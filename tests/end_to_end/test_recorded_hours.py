@@ -120,3 +120,30 @@ def test_loading_again_by_force_changes_nothing(march: Installation) -> None:
 
     after = march.digests()
     assert {name: after[name] for name in moved} == {name: before[name] for name in moved}
+
+
+def test_the_recorded_tape_holds_but_for_fees_in_tokens_without_a_price(
+    october: Installation, march: Installation
+) -> None:
+    for vigil in (october, march):
+        failed = vigil.records(
+            "SELECT DISTINCT invariant FROM reconciliation WHERE status = 'failed' ORDER BY 1"
+        )
+        # One hour of the day was recorded, of another a piece.
+        assert [row["invariant"] for row in failed] == ["fees_priced", "source_hours_present"]
+
+
+def test_dust_is_the_only_one_sided_trade_of_the_recorded_hours(
+    october: Installation, march: Installation
+) -> None:
+    statement = (
+        "SELECT sum((counts->>'paired')::int) AS paired, sum(checked) AS trades, "
+        "sum((counts->'explained'->>'dust')::int) AS dust "
+        "FROM reconciliation WHERE invariant = 'one_buyer_one_seller'"
+    )
+    [first], [second] = october.records(statement), march.records(statement)
+
+    assert first["paired"] == first["trades"]
+    assert first["dust"] is None
+    assert second["paired"] == second["trades"]
+    assert second["dust"] > 0

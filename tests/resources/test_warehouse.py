@@ -1,25 +1,22 @@
 """What the warehouse promises, on a real Postgres, from hand-made blocks."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import lz4.frame
 import psycopg
 import pytest
 
 from tests.conftest import Installation
 from tests.reference.hostile_lines import make_block, make_fill
+from tests.resources.loading import load_day, take_in, write_hour
 from vigil_core.calendar import day_start_ms
 from vigil_core.errors import ContradictingFills, MigrationChanged, NotLoaded
 from vigil_core.fills.source_keys import SourceHour, hours_of_day
 from vigil_resources import schema_installer
 from vigil_resources.statements import SchemaObject, models
 from vigil_resources.warehouse import BUCKET, DERIVED, LoadedDay
-from vigil_resources.wiring import open_raw_fills
 
 DAY = date(2026, 3, 15)
 TIME = 1_773_536_400_000
@@ -27,9 +24,9 @@ TIME = 1_773_536_400_000
 
 def _load(vigil: Installation, *hours: list[dict[str, Any]]) -> LoadedDay:
     for hour, blocks in zip(hours_of_day(DAY), hours, strict=False):
-        _write_hour(vigil, hour, blocks)
-    _take_in(vigil, DAY)
-    return _load_day(vigil, DAY)
+        write_hour(vigil, hour, blocks)
+    take_in(vigil, DAY)
+    return load_day(vigil, DAY)
 
 
 def _block(number: int, *fills: dict[str, Any]) -> dict[str, Any]:
@@ -177,30 +174,6 @@ def test_a_fee_counts_in_dollars_or_not_at_all(
 # --- several at once, holes, finality ------------------------------------------------------
 
 
-def _write_hour(vigil: Installation, hour: SourceHour, blocks: list[dict[str, Any]]) -> None:
-    path = Path(vigil.settings.node_data) / hour.key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(block) + "\n" for block in blocks)
-    path.write_bytes(lz4.frame.compress(text.encode()))
-
-
-def _take_in(vigil: Installation, day: date) -> None:
-    raw = open_raw_fills(vigil.settings)
-    manifest = raw.manifest(day)
-    vigil.lake.write_manifest(manifest)
-    vigil.lake.take_in_stale(raw.store, manifest, lambda _: None)
-
-
-def _load_day(vigil: Installation, day: date) -> LoadedDay:
-    manifest = vigil.lake.manifest(day)
-    return vigil.warehouse.load_day(
-        vigil.lake,
-        vigil.lake.day(day),
-        source=manifest.source,
-        missing_hours=manifest.missing_hours,
-    )
-
-
 def _at(day: date, hour: int, number: int) -> dict[str, Any]:
     """A block at the beginning of an hour, with one fill."""
     ms = day_start_ms(day) + hour * 3_600_000 + number % 1_000
@@ -215,14 +188,14 @@ def test_days_loaded_side_by_side_again_and_again_neither_wait_for_ever_nor_diff
 ) -> None:
     days = [DAY + timedelta(days=n) for n in range(3)]
     for place, day in enumerate(days):
-        _write_hour(vigil, SourceHour(day, 1), [_at(day, 1, 100 * place + n) for n in range(50)])
-        _take_in(vigil, day)
+        write_hour(vigil, SourceHour(day, 1), [_at(day, 1, 100 * place + n) for n in range(50)])
+        take_in(vigil, day)
     for day in days:
-        _load_day(vigil, day)
+        load_day(vigil, day)
     before = vigil.digests()["fills"]
 
     with ThreadPoolExecutor(6) as pool:
-        loaded = list(pool.map(lambda day: _load_day(vigil, day), days * 6))
+        loaded = list(pool.map(lambda day: load_day(vigil, day), days * 6))
 
     assert {(one.rows, one.changed) for one in loaded} == {(50, False)}
     assert vigil.digests()["fills"] == before
@@ -230,11 +203,11 @@ def test_days_loaded_side_by_side_again_and_again_neither_wait_for_ever_nor_diff
 
 def test_holes_in_the_block_numbers_are_rows(vigil: Installation) -> None:
     inside = [_at(DAY, 1, n) for n in (10, 11, 15)]
-    _write_hour(vigil, SourceHour(DAY, 1), inside)
-    _write_hour(vigil, SourceHour(DAY, 2), [_at(DAY, 2, 16), _at(DAY, 2, 17)])
-    _write_hour(vigil, SourceHour(DAY, 3), [_at(DAY, 3, 20)])
-    _take_in(vigil, DAY)
-    _load_day(vigil, DAY)
+    write_hour(vigil, SourceHour(DAY, 1), inside)
+    write_hour(vigil, SourceHour(DAY, 2), [_at(DAY, 2, 16), _at(DAY, 2, 17)])
+    write_hour(vigil, SourceHour(DAY, 3), [_at(DAY, 3, 20)])
+    take_in(vigil, DAY)
+    load_day(vigil, DAY)
 
     holes = vigil.records(
         "SELECT file_id, next_file_id, after_block, before_block, blocks, after_ms "
@@ -256,16 +229,16 @@ def test_a_day_is_provisional_until_its_last_hour_and_the_next_are_there(
     vigil: Installation,
 ) -> None:
     for hour in range(24):
-        _write_hour(vigil, SourceHour(DAY, hour), [_at(DAY, hour, 100 + hour)])
-    _take_in(vigil, DAY)
-    _load_day(vigil, DAY)
+        write_hour(vigil, SourceHour(DAY, hour), [_at(DAY, hour, 100 + hour)])
+    take_in(vigil, DAY)
+    load_day(vigil, DAY)
     (first,) = vigil.records("SELECT is_final, awaits FROM data_health")
     assert first == {"is_final": False, "awaits": ["20260316/00"]}
 
     # Nothing of the day lies in the next hour's object, yet it says so only by being there.
-    _write_hour(vigil, SourceHour(DAY + timedelta(days=1), 0), [])
-    _take_in(vigil, DAY)
-    loaded = _load_day(vigil, DAY)
+    write_hour(vigil, SourceHour(DAY + timedelta(days=1), 0), [])
+    take_in(vigil, DAY)
+    loaded = load_day(vigil, DAY)
 
     (then,) = vigil.records("SELECT is_final, awaits FROM data_health")
     assert then == {"is_final": True, "awaits": []}
@@ -274,16 +247,16 @@ def test_a_day_is_provisional_until_its_last_hour_and_the_next_are_there(
 
 def test_a_corrected_hour_changes_exactly_its_rows(vigil: Installation) -> None:
     for hour in range(4):
-        _write_hour(vigil, SourceHour(DAY, hour), [_at(DAY, hour, 100 + hour)])
-    _take_in(vigil, DAY)
-    _load_day(vigil, DAY)
+        write_hour(vigil, SourceHour(DAY, hour), [_at(DAY, hour, 100 + hour)])
+    take_in(vigil, DAY)
+    load_day(vigil, DAY)
     parts = {part.path: part.sha256 for part in vigil.lake.day(DAY).parts}
     select = "SELECT * FROM fills ORDER BY time"
     before = vigil.records(select)
 
-    _write_hour(vigil, SourceHour(DAY, 2), [_at(DAY, 2, 102), _at(DAY, 2, 103)])
-    _take_in(vigil, DAY)
-    assert _load_day(vigil, DAY).changed
+    write_hour(vigil, SourceHour(DAY, 2), [_at(DAY, 2, 102), _at(DAY, 2, 103)])
+    take_in(vigil, DAY)
+    assert load_day(vigil, DAY).changed
 
     after = vigil.records(select)
     assert [row for row in after if row not in before] == [after[3]]

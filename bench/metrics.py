@@ -1,0 +1,260 @@
+"""The corrected figures of traders, measured: `python -m bench metrics [--only PART]`.
+
+Parts, each against a named alternative:
+
+    build   days of trader_totals, each on top of the one before: against the load of the same days,
+            and the first against pandas and DuckDB over the same Parquet, in float64
+    growth  one more day on top of years of 50,000 and of 500,000 traders, its labels, and reads of
+            all traders and of one; on plain Postgres
+    bytes   a row of what the days wrote, indexes counted, and what a year of that comes to
+
+Server memory is the largest sum of its processes' private memory that was seen, 20 times a second.
+"""
+
+import argparse
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+
+from bench.ingest import peak_mb
+from bench.metrics_contestants import CONTESTANTS, prove_equal, run
+from bench.metrics_history import make_history
+from bench.warehouse import _take_in, line, title
+from bench.warehouse_engines import Cost, Engine, engines, load
+from vigil_core.calendar import DAY_MS, day_start_ms
+from vigil_resources.lake import DayOfLake, Lake
+from vigil_resources.statements import query
+from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
+from vigil_resources.warehouse import DERIVED, Warehouse
+
+PARTS = ("build", "growth", "bytes")
+_TRADERS = 500_000
+_ACTIVE = 50_000
+
+
+@dataclass
+class Bench:
+    """What the parts work with."""
+
+    engines: list[Engine]
+    folder: Path
+    lake: Lake
+    days: list[DayOfLake]
+    traders: list[int]
+    trader_days: tuple[int, int]
+
+    def build(self, engine: Engine) -> dict[date, tuple[Cost, float, int]]:
+        """Have the main database hold the figures of all days; cost, server's MB, rows of each."""
+        engine.load(self.lake, self.days)
+        engine.build(self.days)
+        metrics, built = TraderMetrics(engine.warehouse), {}
+        for content in self.days:
+            built[content.day] = _measured(engine, partial(metrics.build, content.day))
+        return built
+
+
+def _measured(engine: Engine, work: Callable[[], int]) -> tuple[Cost, float, int]:
+    """What the work took, the server's peak in MB, and what it gave."""
+    given: list[int] = []
+    with server_memory(engine.pid) as peak:
+        cost = engine.cost(lambda: given.append(work()))
+    return cost, peak[0], given[0]
+
+
+@contextmanager
+def server_memory(pid: int | None) -> Iterator[list[float]]:
+    """One figure, MB of private memory in a server's processes; 0 where it is out of sight."""
+    peak, is_done = [0.0], threading.Event()
+
+    def watch() -> None:
+        while pid and not is_done.wait(0.05):
+            peak[0] = max(peak[0], _private_mb(pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        is_done.set()
+        watcher.join()
+
+
+def _private_mb(pid: int) -> float:
+    total = 0
+    for process in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        except OSError:  # It ended meanwhile.
+            continue
+        total += sum(int(text.split()[1]) for text in lines if text.startswith("RssAnon"))
+    return total / 1024
+
+
+# --- build ---------------------------------------------------------------------------------
+
+
+def build_part(bench: Bench) -> None:
+    """The days in the order of time, then the first one by others."""
+    first = bench.days[0]
+    for engine in bench.engines:
+        built = bench.build(engine)
+        title(f"build of a day, {engine.name}; x load: of that day's load, all indexes")
+        for number, content in enumerate(bench.days, 1):
+            cost, memory, rows = built[content.day]
+            loaded = engine.loads[content.day]
+            line(f"load, day {number}", loaded, content.rows)
+            ratio = f"{cost.wall / loaded.wall:5.2f} x load"
+            name = f"trader_totals, day {number}: {rows:,} rows"
+            line(name, cost, content.rows, ratio, f"server {memory:,.0f} MB")
+        _contest(bench, engine, first, built[first.day][0])
+
+
+def _contest(bench: Bench, engine: Engine, content: DayOfLake, own: Cost) -> None:
+    folder, start = bench.folder / f"lake/fills/day={content.day}", day_start_ms(content.day)
+    for name in CONTESTANTS:
+        result = bench.folder / f"{name}.parquet"
+        found = run(name, folder, start, result)
+        compared = prove_equal(engine.warehouse, start, result)
+        ratio = f"SQL takes {own.wall / found.wall:5.2f} x"
+        cost = Cost(found.wall, found.cpu)
+        line(f"{name}, day 1", cost, content.rows, ratio, f"{found.peak_mb:,.0f} MB")
+    print(f"  figures of {compared:,} traders are equal in all")
+
+
+# --- growth --------------------------------------------------------------------------------
+
+_READS = {
+    "trader_metrics, all traders": "SELECT * FROM trader_metrics_between(%(at)s, NULL)",
+    "the same over 30 days": "SELECT * FROM trader_metrics_between(%(at)s, 30)",
+    "the seeds' profiles": "SELECT * FROM trader_metrics_before(%(at)s)",
+}
+_ONE = {
+    "trader_metrics, one trader, one day": (
+        "SELECT * FROM trader_metrics WHERE user_address = %(user)s"
+        " AND as_of = (to_timestamp(%(at)s / 1000) AT TIME ZONE 'UTC')::date"
+    ),
+    "trader_metrics, one trader, all days": (
+        "SELECT * FROM trader_metrics WHERE user_address = %(user)s"
+    ),
+    "trader_track, one trader": "SELECT * FROM trader_track(%(user)s, %(at)s)",
+}
+
+
+def growth_part(bench: Bench) -> None:
+    """A database for each number of traders; the first day of fills comes after their years."""
+    engine, content = bench.engines[0], bench.days[0]
+    for traders in bench.traders:
+        warehouse = engine.database(f"traders_{traders}")
+        load(warehouse, bench.lake, content)
+        for relation in DERIVED:
+            warehouse.build_day(relation, content.day)
+        rows = make_history(warehouse, content.day, traders, *bench.trader_days)
+        title(f"growth, plain: {traders:,} traders, {rows:,} rows of trader_totals; us a trader")
+        measure(engine, warehouse, content.day, traders)
+
+
+def measure(engine: Engine, warehouse: Warehouse, day: date, traders: int) -> None:
+    """The day's build on top of the history, and what reads it."""
+    metrics, labels = TraderMetrics(warehouse), TraderLabels(warehouse)
+    _timed(engine, "build of one more day", partial(metrics.build, day), traders)
+    before = day - timedelta(days=1)
+    _timed(engine, "labels of the day before, all new", partial(labels.build, before), traders)
+    _timed(engine, "labels of the day, those that changed", partial(labels.build, day), traders)
+    at: dict[str, object] = {"at": day_start_ms(day) + DAY_MS}
+    for name, text in _READS.items():
+        _timed(engine, name, partial(_count, warehouse, text, at), traders)
+    print(f"  client: {peak_mb():,.0f} MB at most")
+    with warehouse.connect(read_only=True) as connection:
+        row = connection.execute("SELECT min(user_address) FROM known_traders").fetchone()
+    assert row is not None
+    for name, text in _ONE.items():
+        # The second of two: the first one reads from disk, and plans with a cold catalog.
+        times = [_seconds(partial(_count, warehouse, text, at | {"user": row[0]})) for _ in "12"]
+        print(f"  {name:44}{times[1] * 1e3:8.1f} ms, connecting included")
+
+
+def _seconds(work: Callable[[], int]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _timed(engine: Engine, name: str, work: Callable[[], int], traders: int) -> None:
+    cost, memory, rows = _measured(engine, work)
+    line(name, cost, traders, f"{rows:,} rows", f"server {memory:,.0f} MB")
+
+
+def _count(warehouse: Warehouse, text: str, values: dict[str, object]) -> int:
+    """Every row computed and left in the server: rows, not their way here, are measured."""
+    statement = f"CREATE TEMPORARY TABLE found ON COMMIT DROP AS {text}"
+    with warehouse.connect() as connection:
+        connection.execute(query("schema/more_memory"))
+        return connection.execute(statement.encode(), values).rowcount
+
+
+# --- bytes ---------------------------------------------------------------------------------
+
+
+def bytes_part(bench: Bench) -> None:
+    """Of the last days built, and what a year of as many rows takes."""
+    for engine in bench.engines:
+        with engine.warehouse.connect(read_only=True) as connection:
+            (built,) = connection.execute("SELECT count(*) FROM metric_state").fetchone() or (0,)
+        if built < len(bench.days):
+            bench.build(engine)
+        title(f"bytes, {engine.name}: a row with its indexes; GB of a year of {_ACTIVE:,} a day")
+        sizes(engine.warehouse)
+
+
+def sizes(warehouse: Warehouse) -> None:
+    """A line for each table of the metrics."""
+    with warehouse.connect(autocommit=True) as connection:
+        for table in ("trader_totals", "held_positions"):
+            connection.execute(f"VACUUM ANALYZE {table}".encode())
+            row = connection.execute(
+                "SELECT count(*), count(DISTINCT user_address), count(DISTINCT day),"
+                " pg_table_size(%(table)s), pg_indexes_size(%(table)s)"
+                f" FROM {table}".encode(),
+                {"table": table},
+            ).fetchone()
+            assert row is not None
+            rows, traders, days, heap, indexes = row
+            each = (heap + indexes) / rows
+            year = each * rows / days / traders * _ACTIVE * 365 / 1e9
+            print(
+                f"  {table:20}{rows:12,} rows{heap / rows:8.0f} + {indexes / rows:4.0f} bytes"
+                f"{rows / days / traders:8.2f} a trader and day{year:8.1f} GB"
+            )
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(prog="bench metrics", description="Traders' figures, measured")
+    parser.add_argument("--fills", type=int, default=2_000_000, help="of each day")
+    parser.add_argument("--days", type=int, default=3)
+    parser.add_argument("--traders", type=int, nargs="+", default=[_ACTIVE, _TRADERS])
+    parser.add_argument("--trader-days", type=int, nargs=2, default=(10, 40), help="from, to")
+    parser.add_argument("--timescale", default=os.environ.get("VIGIL_TEST_TIMESCALE_URL"))
+    parser.add_argument("--only", choices=PARTS)
+    given = parser.parse_args()
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        lake, days = _take_in(folder, given.fills, 1 if given.only == "growth" else given.days)
+        with engines(folder, given.timescale or None) as found:
+            bench = Bench(found, folder, lake, days, given.traders, tuple(given.trader_days))
+            for part in (given.only,) if given.only else PARTS:
+                globals()[f"{part}_part"](bench)
+    print(f"\n{time.perf_counter() - begun:.0f} s in all")
+
+
+if __name__ == "__main__":
+    main()

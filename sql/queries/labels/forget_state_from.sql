@@ -1,0 +1,2 @@
+-- Later days are evaluated again. Parameters: day.
+DELETE FROM label_state WHERE day >= %(day)s

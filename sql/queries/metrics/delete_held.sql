@@ -1,0 +1,2 @@
+-- Parameters: day.
+DELETE FROM held_positions WHERE day = %(day)s

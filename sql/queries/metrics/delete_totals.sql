@@ -1,0 +1,2 @@
+-- Parameters: day.
+DELETE FROM trader_totals WHERE day = %(day)s

@@ -1,0 +1,2 @@
+-- Tables of a transaction have no statistics before this. Identifiers: name.
+ANALYZE {name}

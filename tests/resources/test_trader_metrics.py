@@ -1,0 +1,242 @@
+"""The corrected figures: against plain walks over all history, whatever the order of days."""
+
+import random
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from tests.conftest import Installation
+from tests.reference.round_trips import Fill, random_fills
+from tests.reference.trader_metrics import trader_days, window_figures
+from tests.resources.test_round_trips import COINS, DAYS, USERS, of_day, put
+from vigil_core.calendar import DAY_MS, day_of
+from vigil_core.errors import NotLoaded
+from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
+from vigil_resources.warehouse import DERIVED
+
+OF_A_DAY = ("net_pnl", "mark_to_market_pnl", "exposure_usd", "peak_exposure_usd")
+WINDOWS = {"30d": 30, "90d": 90, "all": None}
+
+
+def load(vigil: Installation, fills: Sequence[Fill], day: int) -> None:
+    """A day's fills and all that is derived from them alone."""
+    mine = of_day(fills, day)
+    put(vigil, day, mine)
+    with vigil.warehouse.connect() as connection:
+        connection.execute(
+            "UPDATE day_state SET content_version = %s WHERE day = %s", [repr(mine), day]
+        )
+    for relation in DERIVED:
+        vigil.warehouse.build_day(relation, day_of(day))
+
+
+def build(vigil: Installation, days: Sequence[int]) -> None:
+    """As `backfill` does: in the order of time, and on until nothing is stale."""
+    metrics, labels = TraderMetrics(vigil.warehouse), TraderLabels(vigil.warehouse)
+    for day in map(day_of, sorted(days)):
+        for client in (metrics, labels):
+            if not client.is_current(day):
+                client.build(day)
+
+
+def digests(vigil: Installation) -> dict[str, str]:
+    names = ("held_positions", "trader_totals", "metric_state", "trader_labels", "label_state")
+    return {name: vigil._digest(name, "t::text") for name in names}
+
+
+def assert_close(found: Any, wanted: Any, what: object) -> None:
+    if wanted is None or isinstance(wanted, str | int):
+        assert found == wanted, what
+    else:
+        assert found is not None, what
+        assert float(found) == pytest.approx(float(wanted), rel=1e-9, abs=1e-12), what
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_day_and_window_is_as_a_plain_walk_finds_it(vigil: Installation, seed: int) -> None:
+    fills = random_fills(random.Random(seed), USERS, COINS, DAYS, 8)
+    for day in DAYS:
+        load(vigil, fills, day)
+    build(vigil, DAYS)
+
+    wanted = trader_days(fills, DAYS)
+    found = {
+        (row["day"], row["user_address"]): row
+        for row in vigil.records("SELECT * FROM trader_totals")
+    }
+    assert found.keys() == wanted.keys()
+    for key, row in found.items():
+        for column in OF_A_DAY:
+            assert row[column] == getattr(wanted[key], column), (key, column)
+    known = [day.mark_to_market_pnl for day in wanted.values()]
+    assert None in known
+    assert any(value for value in known)
+    for as_of in (DAYS[0] + DAY_MS, DAYS[3], DAYS[-1] + DAY_MS, DAYS[-1] + 40 * DAY_MS):
+        _assert_windows(vigil, fills, as_of)
+
+
+def _assert_windows(vigil: Installation, fills: Sequence[Fill], as_of: int) -> None:
+    for name, days in WINDOWS.items():
+        length = "NULL" if days is None else str(days)
+        rows = vigil.records(f"SELECT * FROM trader_metrics_between({as_of}, {length})")
+        assert {row["user_address"] for row in rows} <= set(USERS)
+        for row in rows:
+            # The days after the last one that is loaded are not known to be quiet.
+            until = min(as_of, DAYS[-1] + DAY_MS)
+            if until < as_of:
+                assert row["sharpe_ratio"] is None
+                assert row["sharpe_ratio_reason"] == "insufficient_coverage"
+                continue
+            wanted = window_figures(fills, DAYS, row["user_address"], as_of, days)
+            assert wanted is not None
+            for column, value in wanted.items():
+                assert_close(row[column], value, (as_of, name, row["user_address"], column))
+
+
+def test_two_days_make_a_window_of_less_than_all(vigil: Installation) -> None:
+    fills = random_fills(random.Random(9), USERS, COINS, DAYS, 8)
+    for day in DAYS:
+        load(vigil, fills, day)
+    build(vigil, DAYS)
+    as_of = DAYS[-1] + DAY_MS
+
+    for row in vigil.records(f"SELECT * FROM trader_metrics_between({as_of}, 2)"):
+        wanted = window_figures(fills, DAYS, row["user_address"], as_of, 2)
+        assert wanted is not None
+        assert row["window_start"] == as_of - 2 * DAY_MS
+        for column, value in wanted.items():
+            assert_close(row[column], value, (row["user_address"], column))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_comes_later_changes_nothing_before_it(vigil: Installation, seed: int) -> None:
+    rng = random.Random(seed)
+    fills = random_fills(rng, USERS, COINS, DAYS, 8)
+    known = rng.randint(1, 4)
+    for day in DAYS[:known]:
+        load(vigil, fills, day)
+    build(vigil, DAYS[:known])
+    at = day_of(DAYS[known])
+    before = _until(vigil, at)
+
+    for day in DAYS[known:]:
+        load(vigil, fills, day)
+    build(vigil, DAYS)
+
+    assert before
+    assert _until(vigil, at) == before
+
+
+def _until(vigil: Installation, at: date) -> list[dict[str, Any]]:
+    """All figures and labels as of days up to this one."""
+    rows = vigil.records(
+        f"SELECT * FROM trader_metrics_by_window WHERE as_of <= '{at}'"
+        ' ORDER BY as_of, "window", user_address'
+    )
+    ms = (at - date(1970, 1, 1)) // timedelta(milliseconds=1)
+    labels = vigil.records(
+        "SELECT user_address, rule_set, valid_from, trader_type, rule, inputs FROM trader_labels"
+        f" WHERE valid_from <= {ms} ORDER BY 1, 2, 3"
+    )
+    return rows + labels
+
+
+def test_any_order_of_arrival_ends_the_same(vigil: Installation) -> None:
+    rng = random.Random(4)
+    fills = random_fills(rng, USERS, COINS, DAYS, 8)
+    for day in DAYS:
+        load(vigil, fills, day)
+    build(vigil, DAYS)
+    orderly = digests(vigil)
+    for day in rng.sample(DAYS, len(DAYS)):
+        other = [fill for fill in fills if rng.random() < 0.7]
+        load(vigil, other, day)
+        build(vigil, DAYS)
+    assert digests(vigil) != orderly
+
+    for day in rng.sample(DAYS, len(DAYS)):
+        load(vigil, fills, day)
+        build(vigil, [day])
+    build(vigil, DAYS)
+
+    assert digests(vigil) == orderly
+
+
+def test_an_old_day_that_is_restated_changes_its_traders_from_then_on_alone(
+    vigil: Installation,
+) -> None:
+    fills = random_fills(random.Random(5), USERS, COINS, DAYS, 8)
+    for day in DAYS:
+        load(vigil, fills, day)
+    build(vigil, DAYS)
+    before = digests(vigil)
+    rows = _totals(vigil)
+
+    gone = next(fill for fill in of_day(fills, DAYS[2]) if fill.user == USERS[1] and fill.sz)
+    load(vigil, [fill for fill in fills if fill is not gone], DAYS[2])
+    build(vigil, DAYS)
+
+    now = _totals(vigil)
+    changed = {key for key, row in now.items() if rows.get(key) != row}
+    assert (DAYS[2], USERS[1]) in changed
+    # Of others, what the lost fill's price was the last mark of.
+    assert {day for day, _ in changed} <= set(DAYS[2:])
+    # What was said before can still be read, beside what is said now.
+    assert _totals(vigil, "known_until IS NOT NULL") == {key: rows[key] for key in changed}
+    assert _totals(vigil, "known_until IS NULL") == now
+
+    load(vigil, fills, DAYS[2])
+    build(vigil, DAYS)
+    assert digests(vigil) == before
+
+
+def _totals(
+    vigil: Installation, versions: str = "known_until IS NULL"
+) -> dict[tuple[int, str], dict[str, Any]]:
+    rows = vigil.records(f"SELECT * FROM trader_day_versions WHERE {versions}")
+    return {
+        (row["day"], row["user_address"]): {n: v for n, v in row.items() if n != "known_until"}
+        for row in rows
+    }
+
+
+def test_a_day_whose_aggregates_are_older_than_its_fills_is_refused(vigil: Installation) -> None:
+    fills = random_fills(random.Random(6), USERS, COINS, DAYS[:1], 8)
+    load(vigil, fills, DAYS[0])
+    put(vigil, DAYS[0], fills)
+
+    with pytest.raises(NotLoaded, match="trader_metrics"):
+        TraderMetrics(vigil.warehouse).build(day_of(DAYS[0]))
+
+
+def test_labels_of_days_without_figures_are_refused(vigil: Installation) -> None:
+    with pytest.raises(NotLoaded, match="trader_labels"):
+        TraderLabels(vigil.warehouse).build(day_of(DAYS[0]))
+
+
+@pytest.mark.parametrize("day", ["as_of = '{as_of}' AND ", ""])
+def test_one_trader_is_found_without_looking_at_the_others(vigil: Installation, day: str) -> None:
+    fills = random_fills(random.Random(5), USERS, COINS, DAYS, 8)
+    for of in DAYS[:3]:
+        load(vigil, fills, of)
+    build(vigil, DAYS[:3])
+    with vigil.warehouse.connect() as connection:
+        connection.execute("INSERT INTO known_traders SELECT n FROM generate_series(1, 1000) AS n")
+        connection.execute("ANALYZE known_traders")
+    asked = day.format(as_of=day_of(DAYS[2])) + f"user_address = '{USERS[0]}'"
+
+    plan = vigil.records(
+        f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT * FROM trader_metrics WHERE {asked}"
+    )[0]["QUERY PLAN"][0]["Plan"]
+
+    assert plan["Actual Rows"] > 0
+    assert _rows_read(plan, "known_traders") <= len(DAYS)
+
+
+def _rows_read(plan: dict[str, Any], table: str) -> float:
+    """Rows that a plan's scans of a table gave or left out."""
+    here = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    below = sum(_rows_read(child, table) for child in plan.get("Plans", []))
+    return below + (here if plan.get("Relation Name") == table else 0)

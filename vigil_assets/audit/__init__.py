@@ -1,0 +1,1 @@
+"""What proves or disproves Vigil's own figures."""

@@ -1,0 +1,1 @@
+"""Figures of traders, by reference/metrics.md of the specification."""
