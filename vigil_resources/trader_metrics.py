@@ -106,10 +106,13 @@ class TraderLabels:
             connection.execute(query("labels/save_state"), at | state)
         return count
 
-    def by_type(self, day: date, rule_set: str) -> dict[str, int]:
-        """Traders by class, at the day's end."""
-        asked = {"at": day_start_ms(day) + DAY_MS, "rule_set": rule_set}
-        return dict(self._warehouse.rows("labels/count_by_type", asked))
+    def by_type(self, day: date) -> dict[str, dict[str, int]]:
+        """Traders by rule set and class, at the day's end."""
+        found: dict[str, dict[str, int]] = {}
+        asked = {"at": day_start_ms(day) + DAY_MS}
+        for rule_set, trader_type, count in self._warehouse.rows("labels/count_by_type", asked):
+            found.setdefault(rule_set, {})[trader_type] = count
+        return found
 
 
 def _row(

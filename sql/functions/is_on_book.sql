@@ -4,8 +4,6 @@ CREATE OR REPLACE FUNCTION is_on_book(dir text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT coalesce(
-        dir NOT IN ('Auto-Deleveraging', 'Settlement', 'Net Child Vaults')
-        AND dir NOT LIKE 'Liquidated %',
-        true
+        one_sided_kind('', dir) NOT IN ('deleveraging', 'settlement', 'backstop', 'netting'), true
     )
 $$;

@@ -6,8 +6,6 @@ from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_resources.statements import query
 from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
 
-RULE_SETS = ("seed_100k", "seed_10k", "vigil_v1")
-
 
 @dg.asset(
     group_name="profiles",
@@ -44,6 +42,7 @@ def trader_labels(
     """What each rule set calls each trader from the day's end on; rows are what changed then."""
     for day in days_of(context):
         changed = labels.build(day)
-        classes = {name: dg.MetadataValue.json(labels.by_type(day, name)) for name in RULE_SETS}
+        by_type = labels.by_type(day)
+        classes = {name: dg.MetadataValue.json(counts) for name, counts in by_type.items()}
         report_day(context, day, changed, **classes)
     return dg.MaterializeResult()
