@@ -810,3 +810,24 @@ def test_who_never_won_may_still_win(rows_of: Call) -> None:
     assert row["win_rate"] == row["win_rate_lower"] == 0
     # z²/(n + z²)
     assert_close(row["win_rate_upper"], 1.959963984540054**2 / (12 + 1.959963984540054**2))
+
+
+@pytest.mark.parametrize(
+    ("direction", "is_on_book"),
+    [
+        ("Open Long", True),
+        ("Long > Short", True),
+        ("Buy", True),
+        ("Spot Dust Conversion", True),
+        (None, True),
+        ("Auto-Deleveraging", False),
+        ("Settlement", False),
+        ("Net Child Vaults", False),
+        ("Liquidated Cross Long", False),
+        ("Liquidated Isolated Short", False),
+    ],
+)
+def test_transfers_make_no_price(
+    value_of: Callable[..., Any], direction: str | None, is_on_book: bool
+) -> None:
+    assert value_of("is_on_book", dir=direction) is is_on_book
