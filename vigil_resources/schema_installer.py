@@ -5,6 +5,7 @@ import hashlib
 import psycopg
 from psycopg import sql
 
+from vigil_core.desk.parameters import BOUNDS, Bounds
 from vigil_core.errors import BackendChanged, MigrationChanged
 from vigil_resources.backends import Backend, offered
 from vigil_resources.statements import SchemaObject, manifest, migrations, query, template
@@ -12,12 +13,13 @@ from vigil_resources.statements import SchemaObject, manifest, migrations, query
 _INSTALL_LOCK = 0x7669_6769_6C00  # "vigil"
 
 
-def install(connection: psycopg.Connection) -> list[str]:
+def install(connection: psycopg.Connection, bounds: Bounds = BOUNDS) -> list[str]:
     """Bring a database to the present schema, and give the names of what was applied.
 
     May be called at any time and by several processes at once: they take turns, and the
     second finds nothing to do. One transaction: a reader sees the old schema or the new. The
-    first installation decides the backend, by what the database offers then.
+    first installation decides the backend, by what the database offers then. Bounds of traders'
+    settings become CHECK constraints; rows that are outside stay an error.
 
     Raises:
         MigrationChanged: The text of an applied migration is no longer the same.
@@ -32,25 +34,30 @@ def install(connection: psycopg.Connection) -> list[str]:
         backend = offered(connection, may_create=not rows)
         for recorded in {recorded for _, _, recorded in rows} - {backend}:
             raise BackendChanged(recorded, backend)
-        return _Installation(connection, backend, installed).apply()
+        return _Installation(connection, backend, installed, bounds).apply()
 
 
 class _Installation:
     """One transaction's work."""
 
     def __init__(
-        self, connection: psycopg.Connection, backend: Backend, installed: dict[str, str]
+        self,
+        connection: psycopg.Connection,
+        backend: Backend,
+        installed: dict[str, str],
+        bounds: Bounds,
     ) -> None:
         self._connection = connection
         self._backend = backend
         self._installed = installed
         """Digests by name, of what was there when it began."""
+        self._bounds = bounds
         self._migrations = migrations(backend)
 
     def apply(self) -> list[str]:
         """Give the names of what was applied."""
         applied = [self._migrate(m) for m in self._migrations if self._is_new(m)]
-        return applied + self._apply_manifest()
+        return applied + self._apply_manifest() + self._apply_bounds()
 
     def _is_new(self, migration: SchemaObject) -> bool:
         if migration.name not in self._installed:
@@ -68,7 +75,9 @@ class _Installation:
         objects = manifest()
         digests = _digests(objects)
         changed = [o for o in objects if self._installed.get(o.name) != digests[o.name]]
-        names = {o.name for o in [*objects, *self._migrations]}
+        names = {o.name for o in [*objects, *self._migrations]} | {
+            f"bounds/{column}" for column in self._bounds
+        }
         gone = self._installed.keys() - names
         if not changed and not gone:
             return []
@@ -100,6 +109,23 @@ class _Installation:
             name = sql.Identifier(function.relation)
             self._connection.execute(template("schema/drop_function", name=name))
             self._connection.execute(function.text)
+
+    def _apply_bounds(self) -> list[str]:
+        applied = []
+        for column, bound in self._bounds.items():
+            item = SchemaObject(f"bounds/{column}", f"{bound.least} {bound.most}")
+            if self._installed.get(item.name) == item.sha256:
+                continue
+            parts = {
+                "name": sql.Identifier(f"traders_{column}_bounds"),
+                "column": sql.Identifier(column),
+                "least": sql.Literal(bound.least),
+                "most": sql.Literal(bound.most),
+            }
+            self._connection.execute(template("desk/bound_setting", **parts))
+            self._record(item, item.sha256)
+            applied.append(item.name)
+        return applied
 
     def _rebuild_model(self, model: SchemaObject) -> None:
         parts = {

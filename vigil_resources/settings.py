@@ -4,11 +4,13 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
 from dotenv import dotenv_values
 
+from vigil_core.desk.parameters import Bounds, with_multiplier
 from vigil_core.errors import InvalidSetting
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -53,6 +55,10 @@ class Settings:
     over. The two largest are known without being named."""
     lake: str
     """Root of the Parquet lake: likewise."""
+    bounds: Bounds
+    """Within which a followed trader's settings may be set: `VIGIL_MULTIPLIER_BOUNDS`."""
+    api_token: str | None
+    """Bearer token for writes: `VIGIL_API_TOKEN`. None: writes from this machine only."""
     database_url: str | None
     """Postgres; None is the embedded one under `data_dir`."""
     dagster_pg_url: str | None
@@ -86,6 +92,8 @@ class Settings:
             coins=_coins(given.get("VIGIL_COINS", "BTC,ETH,SOL")),
             vaults=_addresses(given.get("VIGIL_VAULTS", "")),
             lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
+            bounds=_bounds(given.get("VIGIL_MULTIPLIER_BOUNDS", "0.5,2")),
+            api_token=given.get("VIGIL_API_TOKEN"),
             database_url=_postgres(given, "DATABASE_URL"),
             dagster_pg_url=_postgres(given, "DAGSTER_PG_URL"),
             dagster_home=_path(given.get("DAGSTER_HOME", "dagster_home")),
@@ -132,6 +140,15 @@ def _addresses(text: str) -> tuple[str, ...]:
     if not all(re.fullmatch("0x[0-9a-f]{40}", address) for address in found):
         raise InvalidSetting("VIGIL_VAULTS", text, "addresses, with commas between them")
     return found
+
+
+def _bounds(text: str) -> Bounds:
+    try:
+        least, most = (Decimal(part.strip()) for part in text.split(","))
+        return with_multiplier(least, most)
+    except (ArithmeticError, ValueError) as error:
+        expected = "the least and the most, with a comma between them, around 1: 0.5,2"
+        raise InvalidSetting("VIGIL_MULTIPLIER_BOUNDS", text, expected) from error
 
 
 def _is_artemis(text: str) -> bool:

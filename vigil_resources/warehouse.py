@@ -19,6 +19,7 @@ from psycopg import sql
 from psycopg.copy import QueuedLibpqWriter
 
 from vigil_core.calendar import DAY_MS, day_of, day_start_ms
+from vigil_core.desk.parameters import BOUNDS, Bounds
 from vigil_core.errors import ContradictingFills, NotLoaded, RowOutsideItsDay
 from vigil_core.fills.schema import WAREHOUSE_COLUMNS
 from vigil_resources import round_trips, schema_installer
@@ -68,8 +69,9 @@ class LoadedDay:
 class Warehouse:
     """Postgres with Vigil's schema. Connects at each call, so that an object may be kept."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, bounds: Bounds = BOUNDS) -> None:
         self._url = url
+        self._bounds = bounds
 
     def connect(self, *, read_only: bool = False, autocommit: bool = False) -> psycopg.Connection:
         """A connection for one unit of work; UTC, `compat` behind `public`."""
@@ -83,7 +85,7 @@ class Warehouse:
     def install(self) -> list[str]:
         """Install or upgrade the schema; gives the names of what was applied."""
         with self.connect() as connection:
-            return schema_installer.install(connection)
+            return schema_installer.install(connection, self._bounds)
 
     @cached_property
     def backend(self) -> Backend:

@@ -61,7 +61,8 @@ def _lake_store(settings: Settings) -> Store:
 
 def open_warehouse(settings: Settings) -> Warehouse:
     """The warehouse at `DATABASE_URL`, or the embedded one. Raises `ServerNotRunning`."""
-    return Warehouse(settings.database_url or embedded_postgres(settings).url(DATABASE))
+    url = settings.database_url or embedded_postgres(settings).url(DATABASE)
+    return Warehouse(url, settings.bounds)
 
 
 def open_fills_by_day(settings: Settings) -> FillsByDay:

@@ -1,0 +1,1 @@
+"""The desk: whom we follow, by which settings, and what became of it. Rules only."""
