@@ -81,6 +81,18 @@ db-shell *ARGS:
 db-reset *ARGS:
     @python -m vigil_cli db-reset "$@"
 
+# Traders of an exported leaderboard (JSON or CSV): import-leaderboard FILE
+import-leaderboard *ARGS:
+    @python -m vigil_cli import-leaderboard "$@"
+
+# Messages of an exported Telegram chat: import-chat result.json
+import-chat *ARGS:
+    @python -m vigil_cli import-chat "$@"
+
+# Read along in the chats of a Telegram bot, until Ctrl-C (--once: what is there)
+telegram-poll *ARGS:
+    @python -m vigil_cli telegram-poll "$@"
+
 # A report over all that is loaded, with charts
 analyze:
     @python -m vigil_cli analyze

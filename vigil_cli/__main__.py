@@ -8,7 +8,7 @@ from pathlib import Path
 
 from psycopg import Error as DatabaseError
 
-from vigil_cli import database, disk, sample
+from vigil_cli import database, disk, sample, sources
 from vigil_cli.ready import dagster_ready
 from vigil_core.errors import VigilError
 from vigil_resources.settings import PROJECT_ROOT, Settings
@@ -77,6 +77,12 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             from vigil_cli.analyze import analyze
 
             print(analyze(settings))
+        case "import-leaderboard":
+            sources.import_leaderboard(settings, arguments.file)
+        case "import-chat":
+            sources.import_chat(settings, arguments.file)
+        case "telegram-poll":
+            sources.telegram_poll(settings, once=arguments.once)
         case "clean":
             disk.clean(settings, yes=arguments.yes)
         case "disk":
@@ -118,6 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     psql.add_argument("arguments", nargs="*")
     recipes.add_parser("db-reset").add_argument("--yes-drop", metavar="NAME")
     recipes.add_parser("analyze", help="the report over all that is loaded")
+    for name in ("import-leaderboard", "import-chat"):
+        recipes.add_parser(name, help="an exported file").add_argument("file", type=Path)
+    poll = recipes.add_parser("telegram-poll", help="the chats of VIGIL_TELEGRAM_TOKEN's bot")
+    poll.add_argument("--once", action="store_true", help="what is there, then exit")
     recipes.add_parser("clean").add_argument("--yes", action="store_true", help="do not ask")
     return parser
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
@@ -57,16 +57,20 @@ class Settings:
     """Root of the Parquet lake: likewise."""
     bounds: Bounds
     """Within which a followed trader's settings may be set: `VIGIL_MULTIPLIER_BOUNDS`."""
-    api_token: str | None
+    api_token: str | None = field(repr=False)
     """Bearer token for writes: `VIGIL_API_TOKEN`. None: writes from this machine only."""
-    database_url: str | None
+    telegram_url: str
+    """Root of Telegram's Bot API: `VIGIL_TELEGRAM_URL`."""
+    telegram_token: str | None = field(repr=False)
+    """Of the user's own bot: `VIGIL_TELEGRAM_TOKEN`. None: no chat is polled."""
+    database_url: str | None = field(repr=False)
     """Postgres; None is the embedded one under `data_dir`."""
-    dagster_pg_url: str | None
+    dagster_pg_url: str | None = field(repr=False)
     """Dagster's storage; None is the embedded Postgres."""
     dagster_home: Path
     postgres_bin: Path | None
     """Another folder with `initdb`, `pg_ctl` and `postgres`."""
-    s3: Mapping[str, str]
+    s3: Mapping[str, str] = field(repr=False)
     """Region, endpoint and credentials, for obstore; see `s3_for`. Never logged."""
 
     @classmethod
@@ -94,6 +98,8 @@ class Settings:
             lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
             bounds=_bounds(given.get("VIGIL_MULTIPLIER_BOUNDS", "0.5,2")),
             api_token=given.get("VIGIL_API_TOKEN"),
+            telegram_url=given.get("VIGIL_TELEGRAM_URL", "https://api.telegram.org"),
+            telegram_token=given.get("VIGIL_TELEGRAM_TOKEN"),
             database_url=_postgres(given, "DATABASE_URL"),
             dagster_pg_url=_postgres(given, "DAGSTER_PG_URL"),
             dagster_home=_path(given.get("DAGSTER_HOME", "dagster_home")),

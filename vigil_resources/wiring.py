@@ -1,15 +1,18 @@
 """Settings → clients: the one place that decides which root and which database is meant."""
 
+from vigil_core.errors import InvalidSetting
 from vigil_core.metrics.persistence import DEFAULT as PERSISTENCE
 from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.artemis_tables import ArtemisTables
 from vigil_resources.asset_ctxs import AssetCtxs
+from vigil_resources.chats import Chats
 from vigil_resources.embedded_postgres import EmbeddedPostgres
 from vigil_resources.exchange_api import ExchangeApi, WeightBudget
 from vigil_resources.exchange_cache import ExchangeCache
 from vigil_resources.fills_of_day import ArtemisCopy, FillsByDay, LakeFills
 from vigil_resources.funding_history import FundingHistory
 from vigil_resources.lake import Lake
+from vigil_resources.leaderboards import Leaderboards
 from vigil_resources.market_history import VAULTS, MarketHistory
 from vigil_resources.open_interest import OpenInterest
 from vigil_resources.perp_balances import PerpBalances
@@ -19,6 +22,7 @@ from vigil_resources.reconciliation import Reconciliation
 from vigil_resources.settings import Settings, foreign_api
 from vigil_resources.snapshots import Snapshots
 from vigil_resources.store import Store
+from vigil_resources.telegram import TelegramBot
 from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
 from vigil_resources.training_set import TrainingSet
 from vigil_resources.wallets import Wallets
@@ -166,3 +170,20 @@ def dagster_storage_url(settings: Settings) -> str:
     """
     url = settings.dagster_pg_url or embedded_postgres(settings).url(DAGSTER_DATABASE)
     return "postgresql+psycopg2://" + url.split("://", 1)[1]
+
+
+def open_chats(settings: Settings) -> Chats:
+    """Chats whose messages are signals."""
+    return Chats(open_warehouse(settings))
+
+
+def open_leaderboards(settings: Settings) -> Leaderboards:
+    """Imported leaderboards."""
+    return Leaderboards(open_warehouse(settings))
+
+
+def open_telegram_bot(settings: Settings) -> TelegramBot:
+    """The user's bot. Raises `InvalidSetting` where none is named."""
+    if settings.telegram_token is None:
+        raise InvalidSetting("VIGIL_TELEGRAM_TOKEN", "", "the token of a bot that is in the chats")
+    return TelegramBot(settings.telegram_url, settings.telegram_token)

@@ -122,9 +122,11 @@ OUTCOMES = (
     "pending",
     "followed",
     "nothing_open",
+    "before_followed",
 )
-"""What became of a signal. The first two are accepted; `pending` waits for the tape; the last two
-are of reductions, which no test stops; the rest are rejections, in the order of their tests."""
+"""What became of a signal. The first two are accepted; `pending` waits for the tape; `followed` and
+`nothing_open` are of reductions, which no test stops; `before_followed` came with an imported
+history; the rest are rejections, in the order of their tests."""
 
 
 def with_multiplier(least: Decimal, most: Decimal) -> Bounds:
