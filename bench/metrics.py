@@ -1,13 +1,16 @@
-"""The corrected figures of traders, measured: `python -m bench metrics [--only PART]`.
+"""The corrected figures of traders, measured: `python -m bench metrics [--full] [--only PART]`.
 
+All parts in one go, by default of small days in a few minutes; `--full` is what docs/scale.md has.
 Parts, each against a named alternative:
 
     build   days of trader_totals, each on top of the one before: against the load of the same days,
             and the first against pandas and DuckDB over the same Parquet, in float64
-    growth  one more day on top of years of 50,000 and of 500,000 traders, its labels, and reads of
-            all traders and of one; on plain Postgres
+    growth  one more day on top of 250 of fewer and of more traders, its labels, and reads of all
+            traders and of one, now and as known earlier; on plain Postgres
     bytes   a row of what the days wrote, indexes counted, and what a year of that comes to
 
+`--server` names a plain server to be used instead of the embedded one, by a role that may create
+databases; `--timescale` one with TimescaleDB to be measured beside. Both are left as they were.
 Server memory is the largest sum of its processes' private memory that was seen, 20 times a second.
 """
 
@@ -18,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -35,8 +38,24 @@ from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
 from vigil_resources.warehouse import DERIVED, Warehouse
 
 PARTS = ("build", "growth", "bytes")
-_TRADERS = 500_000
 _ACTIVE = 50_000
+"""Traders a day, in what a year takes."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is made up."""
+
+    fills: int
+    """Of each day."""
+    days: int
+    traders: tuple[int, ...]
+    trader_days: tuple[int, int]
+    """Days of a trader in the history, from and to."""
+
+
+SMALL = Size(fills=400_000, days=2, traders=(20_000, 60_000), trader_days=(2, 10))
+FULL = Size(fills=2_000_000, days=3, traders=(50_000, 500_000), trader_days=(10, 40))
 
 
 @dataclass
@@ -47,8 +66,7 @@ class Bench:
     folder: Path
     lake: Lake
     days: list[DayOfLake]
-    traders: list[int]
-    trader_days: tuple[int, int]
+    size: Size
 
     def build(self, engine: Engine) -> dict[date, tuple[Cost, float, int]]:
         """Have the main database hold the figures of all days; cost, server's MB, rows of each."""
@@ -133,6 +151,10 @@ def _contest(bench: Bench, engine: Engine, content: DayOfLake, own: Cost) -> Non
 _READS = {
     "trader_metrics, all traders": "SELECT * FROM trader_metrics_between(%(at)s, NULL)",
     "the same over 30 days": "SELECT * FROM trader_metrics_between(%(at)s, 30)",
+    "the same as known just now": "SELECT * FROM trader_metrics_as_known(%(at)s, 30, now())",
+    "the same as known before the build": (
+        "SELECT * FROM trader_metrics_as_known(%(at)s, 30, %(known_at)s)"
+    ),
     "the seeds' profiles": "SELECT * FROM trader_metrics_before(%(at)s)",
 }
 _ONE = {
@@ -150,12 +172,12 @@ _ONE = {
 def growth_part(bench: Bench) -> None:
     """A database for each number of traders; the first day of fills comes after their years."""
     engine, content = bench.engines[0], bench.days[0]
-    for traders in bench.traders:
+    for traders in bench.size.traders:
         warehouse = engine.database(f"traders_{traders}")
         load(warehouse, bench.lake, content)
         for relation in DERIVED:
             warehouse.build_day(relation, content.day)
-        rows = make_history(warehouse, content.day, traders, *bench.trader_days)
+        rows = make_history(warehouse, content.day, traders, *bench.size.trader_days)
         title(f"growth, plain: {traders:,} traders, {rows:,} rows of trader_totals; us a trader")
         measure(engine, warehouse, content.day, traders)
 
@@ -163,11 +185,12 @@ def growth_part(bench: Bench) -> None:
 def measure(engine: Engine, warehouse: Warehouse, day: date, traders: int) -> None:
     """The day's build on top of the history, and what reads it."""
     metrics, labels = TraderMetrics(warehouse), TraderLabels(warehouse)
+    [(known_at,)] = warehouse.rows("metrics/moment", {})
     _timed(engine, "build of one more day", partial(metrics.build, day), traders)
     before = day - timedelta(days=1)
     _timed(engine, "labels of the day before, all new", partial(labels.build, before), traders)
     _timed(engine, "labels of the day, those that changed", partial(labels.build, day), traders)
-    at: dict[str, object] = {"at": day_start_ms(day) + DAY_MS}
+    at: dict[str, object] = {"at": day_start_ms(day) + DAY_MS, "known_at": known_at}
     for name, text in _READS.items():
         _timed(engine, name, partial(_count, warehouse, text, at), traders)
     print(f"  client: {peak_mb():,.0f} MB at most")
@@ -237,20 +260,28 @@ def sizes(warehouse: Warehouse) -> None:
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(prog="bench metrics", description="Traders' figures, measured")
-    parser.add_argument("--fills", type=int, default=2_000_000, help="of each day")
-    parser.add_argument("--days", type=int, default=3)
-    parser.add_argument("--traders", type=int, nargs="+", default=[_ACTIVE, _TRADERS])
-    parser.add_argument("--trader-days", type=int, nargs=2, default=(10, 40), help="from, to")
+    parser.add_argument("--full", action="store_true", help="hours, and 60 GB of disk")
+    parser.add_argument("--fills", type=int, help="of each day")
+    parser.add_argument("--days", type=int)
+    parser.add_argument("--traders", type=int, nargs="+")
+    parser.add_argument("--trader-days", type=int, nargs=2, help="from, to")
+    parser.add_argument("--server", help="address of a plain server")
     parser.add_argument("--timescale", default=os.environ.get("VIGIL_TEST_TIMESCALE_URL"))
     parser.add_argument("--only", choices=PARTS)
     given = parser.parse_args()
+    chosen = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name in ("fills", "days", "traders", "trader_days")
+        if (value := getattr(given, name)) is not None
+    }
+    size = replace(FULL if given.full else SMALL, **chosen)
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        lake, days = _take_in(folder, given.fills, 1 if given.only == "growth" else given.days)
-        with engines(folder, given.timescale or None) as found:
-            bench = Bench(found, folder, lake, days, given.traders, tuple(given.trader_days))
+        lake, days = _take_in(folder, size.fills, 1 if given.only == "growth" else size.days)
+        with engines(folder, given.timescale or None, given.server) as found:
+            bench = Bench(found, folder, lake, days, size)
             for part in (given.only,) if given.only else PARTS:
                 globals()[f"{part}_part"](bench)
     print(f"\n{time.perf_counter() - begun:.0f} s in all")

@@ -104,6 +104,10 @@ _STATE = """
     INSERT INTO metric_state
     SELECT {day} - ({span} - d) * 86400000, 'made up', 1, true, d + 1, d + 1, 1000, 4
     FROM generate_series(0, {span} - 1) AS d"""
+_VERSIONS = """
+    INSERT INTO metric_state_versions
+    SELECT day, now(), NULL, loaded_days, complete_days, trials, sharpe_variance
+    FROM metric_state"""
 _KNOWN = "INSERT INTO known_traders SELECT user_address FROM made_up_traders"
 _INDEXES = {
     "trader_totals": (
@@ -135,7 +139,7 @@ def make_history(warehouse: Warehouse, day: date, traders: int, least: int, most
             *dropped, key, index = _INDEXES[table]
             for statement in (*dropped, text.format(**values), key, index):
                 connection.execute(statement.encode())
-        for text in (_TRADER_DAILY, _HELD, _STATE, _KNOWN):
+        for text in (_TRADER_DAILY, _HELD, _STATE, _VERSIONS, _KNOWN):
             connection.execute(text.format(**values).encode())
         connection.execute("DROP TABLE made_up_days, made_up_traders")
         connection.execute("VACUUM ANALYZE")

@@ -138,16 +138,25 @@ def to_columns(warehouse: Warehouse) -> None:
 
 
 @contextmanager
-def engines(folder: Path, timescale: str | None) -> Iterator[list[Engine]]:
-    """The embedded server, and the other one if there is an address; databases go in the end."""
+def engines(
+    folder: Path, timescale: str | None, plain: str | None = None
+) -> Iterator[list[Engine]]:
+    """The embedded server, or the plain one with this address, and the other one if there is one.
+
+    Databases go in the end.
+    """
     with ExitStack() as stack:
-        server = stack.enter_context(EmbeddedPostgres(folder).session())
+        if plain is None:
+            server = stack.enter_context(EmbeddedPostgres(folder).session())
 
-        def open_embedded(name: str) -> Warehouse:
-            server.ensure_database(name)
-            return Warehouse(server.url(name))
+            def opened_plain(name: str) -> Warehouse:
+                server.ensure_database(name)
+                return Warehouse(server.url(name))
 
-        found = [Engine("plain", _server_pid(server.url("postgres")), open_embedded)]
+            plain = server.url("postgres")
+        else:
+            opened_plain = stack.enter_context(_databases_of(plain))
+        found = [Engine("plain", _server_pid(plain), opened_plain)]
         if timescale:
             opened = stack.enter_context(_databases_of(timescale))
             found.append(Engine("timescale", _server_pid(timescale), opened))

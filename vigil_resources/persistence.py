@@ -12,6 +12,7 @@ from vigil_core.metrics.persistence import (
     DAILY,
     DEFAULT,
     LABELLED,
+    RULE_SETS,
     VARIANTS,
     Persistence,
     PersistenceParameters,
@@ -19,11 +20,10 @@ from vigil_core.metrics.persistence import (
     rolls_of,
 )
 from vigil_resources.artemis_tables import ArtemisTables, fingerprint
-from vigil_resources.warehouse import CLASSIFIED_BY
 
 RELATION, ROLLS_RELATION = "persistence_test", "persistence_rolls"
 
-_FORMULAS = 1
+_FORMULAS = 2
 """Raise when a formula changes in a way that the parameters do not show."""
 
 _DAYS = {"day": pl.Int64(), "present": pl.Float64(), "is_simulated": pl.Boolean()}
@@ -75,15 +75,13 @@ class PersistenceTests:
         return made
 
     def _labelled(self, present: dict[int, float]) -> pl.DataFrame:
-        """Who was smart money at each formation's end, as it could be known then."""
-        frames = [pl.DataFrame(schema=LABELLED)]
-        for roll in rolls_of(present, self._parameters):
-            at = {"as_of": sql.Literal(roll.formation_end), "rule_set": sql.Literal(CLASSIFIED_BY)}
-            frames.append(self._tables.read("persistence/labelled", LABELLED, **at))
-        return pl.concat(frames)
+        """Who was smart money at each formation's end, where labels of it are built."""
+        ends = [roll.formation_end for roll in rolls_of(present, self._parameters)]
+        asked = {"ends": sql.Literal(ends), "rule_sets": sql.Literal(list(RULE_SETS))}
+        return self._tables.read("persistence/labelled", LABELLED, **asked)
 
     def _fingerprint(self, day: date) -> str:
         before = day_start_ms(day) + DAY_MS
         inputs = self._tables.read("persistence/inputs", {"digest": pl.String()}, before=before)
         names = [variant.name for variant in VARIANTS]
-        return fingerprint(inputs.item(), self._parameters, names, CLASSIFIED_BY, _FORMULAS)
+        return fingerprint(inputs.item(), self._parameters, names, _FORMULAS)

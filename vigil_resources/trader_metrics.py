@@ -56,11 +56,11 @@ class TraderMetrics:
             connection.execute(query("metrics/delete_held"), at)
             connection.execute(query("metrics/delete_totals"), at)
             count = connection.execute(query("metrics/build_day"), at).rowcount
-            connection.execute(query("metrics/keep_restated"), at)
             connection.execute(query("metrics/add_known"), at)
             state = {"built_from": _metrics_of(inputs), "row_count": count}
             connection.execute(query("metrics/save_state"), at | state)
             connection.execute(query("metrics/save_trials"), at)
+            _keep_versions(connection, at)
         return count
 
 
@@ -93,6 +93,7 @@ class TraderLabels:
             if inputs is None:
                 raise NotLoaded(LABELS, str(day))
             connection.execute(query("schema/without_loops"))
+            connection.execute(query("schema/without_merges"))
             connection.execute(query("schema/more_memory"))
             connection.execute(query("labels/forget_state_from"), at)
             connection.execute(query("labels/forget_evaluations_from"), at)
@@ -113,6 +114,16 @@ class TraderLabels:
         for rule_set, trader_type, count in self._warehouse.rows("labels/count_by_type", asked):
             found.setdefault(rule_set, {})[trader_type] = count
         return found
+
+
+def _keep_versions(connection: psycopg.Connection, at: dict[str, Any]) -> None:
+    """From when until when each version was the last word; last of all, so near to the commit."""
+    (at["known_from"],) = _row(connection, "metrics/moment", {}) or (None,)
+    connection.execute(query("metrics/keep_restated"), at)
+    connection.execute(query("metrics/forget_known_from"), at)
+    connection.execute(query("metrics/add_known_from"), at)
+    connection.execute(query("metrics/close_state_version"), at)
+    connection.execute(query("metrics/add_state_version"), at)
 
 
 def _row(

@@ -1,8 +1,10 @@
 -- The corrected figures of every trader over a window that ends before `before` (ms, a midnight), by
 -- what was known then: `window_days` days, or all where that is NULL. Perps, but for the three that
 -- say otherwise. Undefined is NULL, and a column of its own says why. Funding is in no fill: the
--- figures that need it are NULL.
-CREATE OR REPLACE FUNCTION trader_metrics_between(before bigint, window_days bigint)
+-- figures that need it are NULL. As they stood at known_at; as they stand now where that is NULL.
+CREATE OR REPLACE FUNCTION trader_metrics_between(
+    before bigint, window_days bigint, known_at timestamptz DEFAULT NULL
+)
 RETURNS TABLE (
     user_address text, window_start bigint, first_day bigint, calendar_days bigint, n_obs bigint,
     coverage double precision, partial_window boolean, pnl_basis text, capital_basis text,
@@ -125,7 +127,7 @@ AS $$
             WHEN w.complete_days < 2 THEN 'too_few_observations'
             WHEN w.daily_below_2 = 0 THEN 'no_downside'
         END
-    FROM trader_windows(before, window_days) AS w
+    FROM trader_windows(before, window_days, known_at) AS w
     CROSS JOIN LATERAL (
         SELECT w.complete_days / nullif(w.calendar_days, 0)::double precision AS coverage
     ) AS c

@@ -1,7 +1,10 @@
 -- What each trader did in the days before `before` (ms, a midnight): over the last `window_days` of
 -- them, or over all where that is NULL. One row per trader seen by then, sums of the window alone:
--- the row of the last day before its end less the one before its start, both found by the key.
-CREATE OR REPLACE FUNCTION trader_windows(before bigint, window_days bigint)
+-- the row of the last day before its end less the one before its start, both found by the key. As it
+-- stood at known_at; as it stands now where that is NULL.
+CREATE OR REPLACE FUNCTION trader_windows(
+    before bigint, window_days bigint, known_at timestamptz DEFAULT NULL
+)
 RETURNS TABLE (
     user_address text, first_day bigint, window_start bigint, calendar_days bigint, loaded_days bigint,
     complete_days bigint, trials bigint, sharpe_variance double precision, fills bigint,
@@ -75,39 +78,15 @@ AS $$
             ELSE e.net_down_days - coalesce(s.net_down_days, 0)
         END
     FROM known_traders AS k
-    CROSS JOIN LATERAL (
-        SELECT t.*
-        FROM trader_totals AS t
-        WHERE t.user_address = k.user_address AND t.day < before
-        ORDER BY t.day DESC
-        LIMIT 1
-    ) AS e
+    CROSS JOIN LATERAL last_totals(k.user_address, before, known_at) AS e
     CROSS JOIN LATERAL (
         SELECT greatest(e.first_day, before - window_days * 86400000) AS window_start
     ) AS w
-    LEFT JOIN LATERAL (
-        SELECT t.*
-        FROM trader_totals AS t
-        WHERE t.user_address = k.user_address AND t.day < w.window_start
-        ORDER BY t.day DESC
-        LIMIT 1
-    ) AS s ON true
+    LEFT JOIN LATERAL last_totals(k.user_address, w.window_start, known_at) AS s ON true
     -- A series never mixes the two: one day that cannot be marked, and none of the window is.
     CROSS JOIN LATERAL (
         SELECT e.unknown_marked_days = coalesce(s.unknown_marked_days, 0) AS is_marked
     ) AS b
-    CROSS JOIN LATERAL (
-        SELECT m.loaded_days, m.complete_days, m.trials, m.sharpe_variance
-        FROM metric_state AS m
-        WHERE m.day < before
-        ORDER BY m.day DESC
-        LIMIT 1
-    ) AS last
-    LEFT JOIN LATERAL (
-        SELECT m.loaded_days, m.complete_days
-        FROM metric_state AS m
-        WHERE m.day < w.window_start
-        ORDER BY m.day DESC
-        LIMIT 1
-    ) AS first ON true
+    CROSS JOIN LATERAL last_metric_state(before, known_at) AS last
+    LEFT JOIN LATERAL last_metric_state(w.window_start, known_at) AS first ON true
 $$;

@@ -113,7 +113,7 @@ def rolls(vigil: Installation, variant: str) -> list[Row]:
 def test_rolls_are_what_the_fills_say(world: Installation) -> None:
     expected = expected_rolls(fills_of(world))
 
-    labels, net_pnl = rolls(world, "label>net_pnl"), rolls(world, "net_pnl>net_pnl")
+    labels, net_pnl = rolls(world, "seed_100k>net_pnl"), rolls(world, "net_pnl>net_pnl")
 
     assert [row["n"] for row in labels] == [row["n"] for row in expected]
     assert [row["top_n"] for row in labels] == [row["labelled"] for row in expected]
@@ -134,7 +134,9 @@ def test_no_label_knows_the_days_behind_its_formation(world: Installation) -> No
     tests = PersistenceTests(
         ArtemisTables(world.warehouse), replace(SHORT, formation_days=1, min_active_days=1)
     )
-    made = tests.build(LAST - timedelta(days=1)).rolls.filter(pl.col("variant") == "label>net_pnl")
+    made = tests.build(LAST - timedelta(days=1)).rolls.filter(
+        pl.col("variant") == "seed_100k>net_pnl"
+    )
     fills = fills_of(world)
     ends = made["formation_end"].to_list()
     assert made["top_n"].to_list() == [len(smart_before(fills, end)) for end in ends]
@@ -154,7 +156,7 @@ def test_planted_smart_money_goes_on_earning(world: Installation) -> None:
     [row] = world.records(
         "SELECT * FROM persistence_test "
         f"WHERE day = {day_start_ms(LAST)} "
-        "AND variant = 'label>net_pnl' AND statistic = 'top_minus_all'"
+        "AND variant = 'seed_100k>net_pnl' AND statistic = 'top_minus_all'"
     )
     assert (row["n"], row["verdict"]) == (5, "above")
     assert row["low"] > 50_000
@@ -171,7 +173,7 @@ def test_dagster_shows_report_and_plot(world: Installation) -> None:
     assert materialization is not None
     assert materialization.partition == str(LAST)
     report = str(materialization.metadata["report"].value)
-    assert "| label>net_pnl | rank_ic |" in report
+    assert "| seed_100k>net_pnl | rank_ic |" in report
     assert all(variant.name in report for variant in VARIANTS)
     assert "data:image/png" in str(materialization.metadata["rank_ic"].value)
 

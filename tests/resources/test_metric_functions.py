@@ -8,10 +8,12 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.reference.shared_files import metric_vectors
 from tests.resources.conftest import Call
+from vigil_core.metrics.persistence import figures
 
 Row = dict[str, Any]
 
@@ -586,6 +588,10 @@ def test_correlation_over_the_common_calendar(rows_of: Call, case: Row) -> None:
 
     assert_as_expected(row, case)
     assert just == row
+    assert row["is_redundant"] is False or row["correlation"] > 0.8
+    [default] = rows_of("return_correlation", **series)
+    assert default["correlation_reason"] == "too_few_observations"
+    assert default["is_redundant"] is None
     assert (few["correlation"], few["correlation_reason"]) == (None, "too_few_observations")
 
 
@@ -615,6 +621,104 @@ def test_series_that_move_as_one_correlate_by_no_more_than_one(rows_of: Call) ->
     [row] = rows_of("correlation", a=a, b=[-3.3 * value + 1e-3 for value in a], min_obs=30)
 
     assert -1 <= row["correlation"] < -1 + 1e-12
+
+
+@case_named("comparison_persistence", "persistence")
+def test_persistence_of_a_ranking(rows_of: Call, case: Row) -> None:
+    inputs = case["inputs"]
+
+    [row] = rows_of("persistence_metrics", **inputs)
+    [unsaid] = rows_of(
+        "persistence_metrics",
+        **inputs | {"evaluation_metric": [*inputs["evaluation_metric"][:8], 5.0, -0.8]},
+    )
+
+    assert_as_expected(row, case)
+    # Whatever is given for one who stopped, he made nothing.
+    assert unsaid == row
+
+
+def test_every_persistence_case_of_the_vectors_is_asked_of_the_database() -> None:
+    asked = {"return_correlation", "token_overlap", "persistence"}
+    assert {case.id for case in metric_vectors("comparison_persistence")} <= asked
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_persistence_is_that_of_the_test(rows_of: Call, seed: int) -> None:
+    """The same figures as `persistence_test` has, ties and stopped traders among them."""
+    rng = Random(seed)
+    count = rng.randint(2, 40)
+    scores = [rng.choice([rng.gauss(0, 1), rng.randint(-2, 2) / 2]) for _ in range(count)]
+    stopped = [rng.random() < 0.2 for _ in range(count)]
+    outcomes = [
+        0.0 if gone else rng.choice([rng.gauss(0, 1), float(rng.randint(-1, 1))])
+        for gone in stopped
+    ]
+    fraction = rng.choice([0.01, 0.1, 0.25, 0.5])
+    wanted = figures(np.array(scores), np.array(outcomes), np.array(stopped), fraction)
+
+    [row] = rows_of(
+        "persistence_metrics",
+        formation_metric=scores,
+        evaluation_metric=outcomes,
+        stopped_trading=stopped,
+        top_fraction=fraction,
+    )
+
+    for name, found in row.items():
+        if name != "rank_ic_reason":
+            assert_close(found, getattr(wanted, name), name)
+    assert row["rank_ic_reason"] == wanted.reason
+
+
+@pytest.mark.parametrize(
+    ("scores", "outcomes", "reason"),
+    [
+        ([], [], "no_data"),
+        ([1.0], [2.0], "too_few_observations"),
+        ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0], "zero_variance"),
+        ([None, 1.0], [1.0, None], "no_data"),
+    ],
+)
+def test_a_ranking_that_says_nothing_has_a_reason(
+    row_of: Callable[..., Row], scores: list[Any], outcomes: list[Any], reason: str
+) -> None:
+    given = {"formation_metric": scores, "evaluation_metric": outcomes}
+    arrays = {name: [None if v is None else float(v) for v in vs] for name, vs in given.items()}
+
+    row = row_of("persistence_metrics", **arrays)
+
+    assert (row["rank_ic"], row["rank_ic_reason"]) == (None, reason)
+
+
+def test_axes_of_the_radar_are_shares_of_the_universe_that_are_worse(rows_of: Call) -> None:
+    rows = rows_of(
+        "radar_percentiles",
+        addresses=["a", "b", "c", "d"],
+        sharpe_ratio=[3.0, 1.0, 1.0, None],
+        roi=[0.1, 0.2, 0.3, 0.4],
+        max_drawdown=[-0.5, -0.1, 0.0, -0.2],
+        win_rate=[0.5, None, None, None],
+        avg_leverage=[10.0, 1.0, 2.0, 3.0],
+        diversification_score=[5.0, 5.0, 5.0, 5.0],
+    )
+
+    found = {(row["user_address"], row["axis"]): row for row in rows}
+    by_axis = {
+        axis: [found[name, axis]["percentile"] for name in "abcd"]
+        for axis in dict.fromkeys(row["axis"] for row in rows)
+    }
+    assert by_axis == {
+        "sharpe_ratio": [1.0, 0.25, 0.25, None],
+        "roi": [0.0, pytest.approx(1 / 3), pytest.approx(2 / 3), 1.0],
+        "max_drawdown": [0.0, pytest.approx(2 / 3), 1.0, pytest.approx(1 / 3)],
+        "win_rate": [None] * 4,
+        "avg_leverage": [0.0, 1.0, pytest.approx(2 / 3), pytest.approx(1 / 3)],
+        "diversification_score": [0.5] * 4,
+    }
+    assert found["d", "sharpe_ratio"]["percentile_reason"] == "no_data"
+    assert found["a", "win_rate"]["percentile_reason"] == "too_few_observations"
+    assert found["a", "sharpe_ratio"]["universe_n"] == 3
 
 
 # --- Leverage

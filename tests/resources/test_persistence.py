@@ -8,7 +8,17 @@ from polars.testing import assert_frame_equal
 
 from tests.conftest import Installation
 from vigil_core.calendar import DAY_MS, day_of, day_start_ms
-from vigil_core.metrics.persistence import DEFAULT, LABELLED, TOO_FEW, persistence
+from vigil_core.metrics.persistence import (
+    DEFAULT,
+    LABELLED,
+    NO_COVERAGE,
+    RULE_SETS,
+    SEED_100K,
+    TOO_FEW,
+    VIGIL_V1,
+    persistence,
+    rolls_of,
+)
 from vigil_resources.artemis_tables import ArtemisTables
 from vigil_resources.persistence import PersistenceTests
 from vigil_sandbox.track_records import TrackRecords, TrackSpec, track_records
@@ -69,6 +79,56 @@ def test_the_table_gives_what_the_records_give(vigil: Installation, world: Track
     )
     assert stored["days"] == 2
     assert 0 < stored["low"] < stored["high"]
+
+
+def test_labels_are_those_that_hold_at_the_formation_s_end(
+    vigil: Installation, world: TrackRecords
+) -> None:
+    """Not those of a moment before or after; where none are built, there is no figure."""
+    ends = [roll.formation_end for roll in rolls_of(world.days, DEFAULT)]
+    busiest = world.daily["user_address"].value_counts(sort=True)["user_address"]
+    early, first, later = busiest[:3].to_list()
+    labels = [
+        (early, SEED_100K, SPEC.first_day, ends[0], "SMART_DIRECTIONAL"),
+        (first, SEED_100K, ends[0], None, "SMART_DIRECTIONAL"),
+        (later, SEED_100K, ends[0] + DAY_MS, None, "SMART_DIRECTIONAL"),
+        (later, VIGIL_V1, ends[1], ends[1] + DAY_MS, "SMART_DIRECTIONAL"),
+        (first, VIGIL_V1, ends[0], None, "RETAIL"),
+    ]
+    with vigil.warehouse.connect() as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO trader_labels (user_address, rule_set, valid_from, valid_to, trader_type,"
+            " rule, inputs) VALUES (%s, %s, %s, %s, %s, '', '{}')",
+            labels,
+        )
+        cursor.executemany(
+            "INSERT INTO label_state VALUES (%s, '', 0)",
+            [[end - DAY_MS] for end in (*ends[:2], *ends[3:])],
+        )
+    tests, last = PersistenceTests(ArtemisTables(vigil.warehouse)), day_of(max(world.days))
+    bearers = {
+        SEED_100K: [[first], *[[first, later]] * 6],
+        VIGIL_V1: [[], [later], *[[]] * 5],
+    }
+    rows = [
+        (end, rule_set, trader)
+        for rule_set in RULE_SETS
+        for number, end in enumerate(ends)
+        for trader in bearers[rule_set][number] or [None]
+        if number != 2
+    ]
+    expected = persistence(
+        world.daily, world.days, pl.DataFrame(rows, schema=LABELLED, orient="row")
+    )
+
+    made = tests.build(last)
+
+    assert_frame_equal(made.rolls, expected.rolls, rel_tol=1e-12)
+    by_label = made.rolls.filter(pl.col("variant").str.starts_with("seed_100k>net_pnl"))
+    assert by_label["reason"].to_list() == [None, None, NO_COVERAGE, *[None] * 4]
+    with vigil.warehouse.connect() as connection:
+        connection.execute("UPDATE label_state SET built_from = 'others'")
+    assert not tests.is_current(last)
 
 
 def test_hours_that_are_missing_count_by_the_hour(vigil: Installation, world: TrackRecords) -> None:

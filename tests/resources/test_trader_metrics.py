@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -216,8 +216,15 @@ def test_labels_of_days_without_figures_are_refused(vigil: Installation) -> None
         TraderLabels(vigil.warehouse).build(day_of(DAYS[0]))
 
 
-@pytest.mark.parametrize("day", ["as_of = '{as_of}' AND ", ""])
-def test_one_trader_is_found_without_looking_at_the_others(vigil: Installation, day: str) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "trader_metrics WHERE as_of = '{as_of}' AND",
+        "trader_metrics WHERE",
+        "trader_metrics_as_known({before}, NULL, '2999-01-01') WHERE",
+    ],
+)
+def test_one_trader_is_found_without_looking_at_the_others(vigil: Installation, asked: str) -> None:
     fills = random_fills(random.Random(5), USERS, COINS, DAYS, 8)
     for of in DAYS[:3]:
         load(vigil, fills, of)
@@ -225,10 +232,11 @@ def test_one_trader_is_found_without_looking_at_the_others(vigil: Installation, 
     with vigil.warehouse.connect() as connection:
         connection.execute("INSERT INTO known_traders SELECT n FROM generate_series(1, 1000) AS n")
         connection.execute("ANALYZE known_traders")
-    asked = day.format(as_of=day_of(DAYS[2])) + f"user_address = '{USERS[0]}'"
+    rows = asked.format(as_of=day_of(DAYS[2]), before=DAYS[2])
 
     plan = vigil.records(
-        f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT * FROM trader_metrics WHERE {asked}"
+        "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON)"
+        f" SELECT * FROM {rows} user_address = '{USERS[0]}'"
     )[0]["QUERY PLAN"][0]["Plan"]
 
     assert plan["Actual Rows"] > 0
@@ -240,3 +248,124 @@ def _rows_read(plan: dict[str, Any], table: str) -> float:
     here = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
     below = sum(_rows_read(child, table) for child in plan.get("Plans", []))
     return below + (here if plan.get("Relation Name") == table else 0)
+
+
+AS_OF = [day + DAY_MS for day in DAYS]
+LENGTHS = ("NULL", "2", "30")
+
+
+def figures(vigil: Installation, known_at: datetime | None = None) -> dict[tuple[Any, ...], Any]:
+    """Every window's figures to the last digit, by day, length and trader."""
+    name = "trader_metrics_between" if known_at is None else "trader_metrics_as_known"
+    moment = "" if known_at is None else f", '{known_at.isoformat()}'"
+    windows = ", ".join(f"({at}, {days}::bigint)" for at in AS_OF for days in LENGTHS)
+    rows = vigil.records(
+        "SELECT as_of, days, user_address, to_jsonb(m) AS figures"
+        f" FROM (VALUES {windows}) AS w (as_of, days)"
+        f" CROSS JOIN LATERAL {name}(w.as_of, w.days{moment}) AS m"
+    )
+    return {(row["as_of"], row["days"], row["user_address"]): row["figures"] for row in rows}
+
+
+def moment(vigil: Installation) -> datetime:
+    [row] = vigil.records("SELECT clock_timestamp() AS now")
+    return row["now"]  # type: ignore[no-any-return]
+
+
+def differences(one: dict[tuple[Any, ...], Any], other: dict[tuple[Any, ...], Any]) -> set[Any]:
+    """Day, length, trader and column of each value that is not the same in both."""
+    return {
+        (*key, column)
+        for key in one.keys() | other.keys()
+        for column in {**one.get(key, {}), **other.get(key, {})}
+        if one.get(key, {}).get(column) != other.get(key, {}).get(column)
+    }
+
+
+def test_windows_can_be_read_as_before_a_day_was_restated(vigil: Installation) -> None:
+    fills = random_fills(random.Random(5), USERS, COINS, DAYS, 8)
+    for day in DAYS:
+        load(vigil, fills, day)
+    build(vigil, DAYS)
+    first, before = moment(vigil), figures(vigil)
+
+    gone = next(fill for fill in of_day(fills, DAYS[2]) if fill.user == USERS[1] and fill.sz)
+    fewer = [fill for fill in fills if fill is not gone]
+    load(vigil, fewer, DAYS[2])
+    build(vigil, DAYS)
+    second, now = moment(vigil), figures(vigil)
+
+    assert figures(vigil, first) == before
+    assert figures(vigil, second) == now
+    changed = differences(before, now)
+    assert differences(figures(vigil, first), figures(vigil, second)) == changed
+    # Of the columns that the plain walk knows: those that it finds otherwise, and no others.
+    compared = {column for *_, column in changed} & _walked(fills, AS_OF[-1], USERS[1]).keys()
+    assert {"fills", "volume_usd", "net_pnl"} <= compared
+    for as_of in AS_OF:
+        for user in USERS:
+            told, tells = (_walked(given, as_of, user) for given in (fills, fewer))
+            wanted = {n for n in told.keys() | tells.keys() if not _same(told.get(n), tells.get(n))}
+            found = {column for *key, column in changed if key == [as_of, None, user]}
+            assert found & (told.keys() | tells.keys()) == wanted, (as_of, user)
+
+
+def _walked(fills: Sequence[Fill], as_of: int, user: str) -> dict[str, Any]:
+    return window_figures(fills, DAYS, user, as_of, None) or {}
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return one == pytest.approx(other, rel=1e-9, abs=1e-12)
+    return bool(one == other)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_moment_is_remembered(vigil: Installation, seed: int) -> None:
+    """Days come in any order, and again with other fills; traders come, go and come back."""
+    rng = random.Random(seed)
+    days = DAYS[:4]
+    fills = random_fills(rng, USERS, COINS, days, 4)
+    start, seen = moment(vigil), []
+    there: set[int] = set()
+    for day in [*rng.sample(days, len(days)), *rng.choices(days, k=5)]:
+        gone = rng.sample(USERS, 2)
+        load(vigil, [f for f in fills if f.user not in gone], day)
+        there.add(day)
+        build(vigil, sorted(there))
+        seen.append((moment(vigil), figures(vigil)))
+    # Some were gone for a while.
+    assert vigil.records(
+        "SELECT 1 FROM trader_day_versions AS a JOIN trader_day_versions AS b"
+        " ON a.user_address = b.user_address AND a.day = b.day AND a.known_until < b.known_from"
+        " WHERE NOT EXISTS (SELECT FROM restated_totals AS r WHERE r.user_address = a.user_address"
+        " AND r.day = a.day AND r.known_from = a.known_until)"
+    )
+
+    for known_at, known in seen:
+        assert figures(vigil, known_at) == known
+    assert not figures(vigil, start)
+    assert not vigil.records(f"SELECT 1 FROM trader_metrics_as_known({AS_OF[-1]}, NULL, NULL)")
+    # And the versions of a row follow one another.
+    assert not vigil.records(
+        "SELECT 1 FROM trader_day_versions AS a JOIN trader_day_versions AS b"
+        " ON a.user_address = b.user_address AND a.day = b.day AND a.known_from < b.known_from"
+        " WHERE a.known_until IS NULL OR a.known_until > b.known_from"
+    )
+
+
+def test_a_day_built_again_of_the_same_has_one_version(vigil: Installation) -> None:
+    fills = random_fills(random.Random(8), USERS, COINS, DAYS[:2], 8)
+    for day in DAYS[:2]:
+        load(vigil, fills, day)
+    build(vigil, DAYS[:2])
+    versions = "SELECT known_from, known_until FROM trader_day_versions ORDER BY user_address, day"
+    before = vigil.records(versions)
+
+    for day in DAYS[:2]:
+        TraderMetrics(vigil.warehouse).build(day_of(day))
+
+    assert vigil.records(versions) == before
+    assert {row["known_until"] for row in before} == {None}
+    states = vigil.records("SELECT day, known_until FROM metric_state_versions ORDER BY day")
+    assert states == [{"day": day, "known_until": None} for day in DAYS[:2]]

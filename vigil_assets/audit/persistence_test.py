@@ -28,8 +28,8 @@ _BESIDE = (
 @dg.asset(
     group_name="audit",
     kinds={"postgres", "polars"},
-    deps=["trader_daily", "round_trips"],
-    code_version="1",
+    deps=["trader_daily", "trader_labels"],
+    code_version="2",
     **DAILY,
 )
 def persistence_test(
@@ -37,7 +37,7 @@ def persistence_test(
 ) -> dg.MaterializeResult[None]:
     """What rankings of traders said about the month after them: every variant that is tried.
 
-    Ranked by label, net PnL, edge and Sharpe over 90 days, looked at over the 30 days from a day
+    Ranked by labels, net PnL, edge and Sharpe over 90 days, looked at over the 30 days from a day
     later on, rolled by 30 days; who stopped stays in, with 0. A partition says that its day is in
     the test; a run of many days tests once, as of the end of its last day.
     """

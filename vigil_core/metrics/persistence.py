@@ -45,7 +45,11 @@ _DAYS_PER_YEAR = 365
 _EULER = 0.5772156649
 _NORMAL = NormalDist()
 
-NET_PNL, NET_EDGE, SHARPE, LABEL = "net_pnl", "net_edge", "sharpe", "label"
+NET_PNL, NET_EDGE, SHARPE = "net_pnl", "net_edge", "sharpe"
+SEED_100K, VIGIL_V1 = "seed_100k", "vigil_v1"
+
+RULE_SETS = (SEED_100K, VIGIL_V1)
+"""Scores that are labels: who is smart money by these rules, and who is not."""
 
 DAILY: dict[str, pl.DataType] = {
     "user_address": pl.String(),
@@ -56,8 +60,13 @@ DAILY: dict[str, pl.DataType] = {
 }
 """A trader's UTC day with fills: ms, USD. `pnl` or `fees` NULL: not fully known."""
 
-LABELLED: dict[str, pl.DataType] = {"as_of": pl.Int64(), "user_address": pl.String()}
-"""Who bore the label at an instant (ms), by what was known before it."""
+LABELLED: dict[str, pl.DataType] = {
+    "as_of": pl.Int64(),
+    "rule_set": pl.String(),
+    "user_address": pl.String(),
+}
+"""Who bore the label at an instant (ms), by what was known before it. NULL: nobody did; without a
+row it is not known who."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +74,9 @@ class Variant:
     """What traders are ranked by, and what is looked at afterwards."""
 
     score: str
-    """`net_pnl` (USD), `net_edge` (net PnL / volume), `sharpe` (of daily USD) or `label`."""
+    """`net_pnl` (USD), `net_edge` (net PnL / volume), `sharpe` (of daily USD) or a rule set."""
     outcome: str
-    """The same, but for `label`."""
+    """The same, but for rule sets."""
 
     @property
     def name(self) -> str:
@@ -76,9 +85,10 @@ class Variant:
 
 
 VARIANTS = (
-    Variant(LABEL, NET_PNL),
-    Variant(LABEL, NET_EDGE),
-    Variant(LABEL, SHARPE),
+    Variant(SEED_100K, NET_PNL),
+    Variant(SEED_100K, NET_EDGE),
+    Variant(SEED_100K, SHARPE),
+    Variant(VIGIL_V1, SHARPE),
     Variant(NET_PNL, NET_PNL),
     Variant(NET_EDGE, NET_EDGE),
     Variant(SHARPE, SHARPE),
@@ -245,7 +255,8 @@ def persistence(
         daily: Columns of `DAILY`, at most one row per trader and day, in any order.
         days: Day (ms) → share of its source objects that is there, of all days with data. A
             trader without a row on such a day made nothing on it.
-        labelled: Columns of `LABELLED`, as of the formations' ends.
+        labelled: Columns of `LABELLED`, as of the formations' ends. Where those of a rule set are
+            not there, its variants have no figures: `insufficient_coverage`.
         parameters: Windows and limits.
         variants: The more there are, the wider are the corrected intervals.
 
@@ -463,12 +474,13 @@ def _of_roll(
     is_covered = all(_missing(days, *window) <= parameters.max_missing for window in windows)
     covered = np.array(sorted(days), np.int64)
     before, after = (window_figures(known, covered, *window) for window in windows)
-    members = labelled.filter(pl.col("as_of") == roll.formation_end)["user_address"]
+    at_end = labelled.filter(pl.col("as_of") == roll.formation_end)
+    known_sets = set(at_end["rule_set"])
     universe = (
         before.filter(pl.col("active_days") >= parameters.min_active_days)
         .join(after, on="user_address", how="left", suffix="_after", maintain_order="left")
         .with_columns(
-            pl.col("user_address").is_in(members.implode()).cast(pl.Float64).alias(LABEL),
+            *(_is_labelled(at_end, rule_set) for rule_set in RULE_SETS),
             is_known=(pl.col("unknown_days") + pl.col("unknown_days_after").fill_null(0)) == 0,
         )
     )
@@ -477,10 +489,17 @@ def _of_roll(
     rows = []
     for variant in variants:
         made = _of_variant(universe, variant, parameters)
-        if not is_covered:
+        has_labels = variant.score not in RULE_SETS or variant.score in known_sets
+        if not (is_covered and has_labels):
             made = asdict(_no_figures(NO_COVERAGE))
         rows.append({"variant": variant.name, **common, **made})
     return rows
+
+
+def _is_labelled(at_end: pl.DataFrame, rule_set: str) -> pl.Expr:
+    """1 or 0 by trader, named as the rule set."""
+    members = at_end.filter(pl.col("rule_set") == rule_set)["user_address"].drop_nulls()
+    return pl.col("user_address").is_in(members.implode()).cast(pl.Float64).alias(rule_set)
 
 
 def _missing(days: Mapping[int, float], start: int, end: int) -> float:
@@ -506,7 +525,7 @@ def _of_variant(
         nothing = asdict(_no_figures(TOO_FEW if ranked.height else NO_DATA, kept.height))
         return {**nothing, "left_out": left_out}
     score = kept[variant.score].to_numpy()
-    is_label = variant.score == LABEL
+    is_label = variant.score in RULE_SETS
     top = score > 0 if is_label else top_group(score, parameters.top_fraction)
     stopped = kept["active_days_after"].is_null().to_numpy()
     # A label has no lowest score: its mirror are the largest losers.

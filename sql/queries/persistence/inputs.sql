@@ -3,7 +3,12 @@ SELECT md5(concat_ws('|',
     (
         SELECT string_agg(concat_ws(':', relation, day, revision), ',' ORDER BY relation, day)
         FROM aggregate_state
-        WHERE relation IN ('trader_daily', 'round_trips') AND day < {before}
+        WHERE relation = 'trader_daily' AND day < {before}
+    ),
+    (
+        SELECT string_agg(concat_ws(':', day, built_from), ',' ORDER BY day)
+        FROM label_state
+        WHERE day < {before}
     ),
     (
         SELECT string_agg(concat_ws(':', day, generation, source, missing_hours), ',' ORDER BY day)

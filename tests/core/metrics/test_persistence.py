@@ -18,16 +18,18 @@ from vigil_core.metrics.persistence import (
     BELOW,
     DAILY,
     DEFAULT,
-    LABEL,
     LABELLED,
     NET_EDGE,
     NET_PNL,
     NO_COVERAGE,
     NO_DATA,
+    RULE_SETS,
+    SEED_100K,
     SHARPE,
     STATISTICS,
     TOO_FEW,
     VARIANTS,
+    VIGIL_V1,
     ZERO_BY_CHANCE,
     ZERO_VARIANCE,
     Persistence,
@@ -55,7 +57,7 @@ SMALL = replace(
     min_active_days=2,
     min_traders=3,
 )
-RANKED = tuple(variant for variant in VARIANTS if variant.score != LABEL)
+RANKED = tuple(variant for variant in VARIANTS if variant.score not in RULE_SETS)
 Track = dict[str, list[float | None]]
 
 
@@ -83,6 +85,11 @@ def only_roll(tracks: Track, variant: Variant, **changes: Any) -> dict[str, Any]
     )
     [row] = made.rolls.to_dicts()
     return row
+
+
+def at_the_end(rule_set: str, trader: str | None) -> pl.DataFrame:
+    """Who bore a label when the formation of `only_roll` ended."""
+    return pl.DataFrame([(FIRST + 4 * DAY_MS, rule_set, trader)], schema=LABELLED, orient="row")
 
 
 def world(seed: int = 1, **traits: Any) -> TrackRecords:
@@ -288,9 +295,15 @@ def test_figures_not_fully_known_are_left_out_and_counted(day: int) -> None:
 def test_a_label_is_the_one_of_the_formation_s_end() -> None:
     """Borne a day later it says nothing of this roll."""
     labelled = pl.DataFrame(
-        [(FIRST + 4 * DAY_MS, "c"), (FIRST + 5 * DAY_MS, "a")], schema=LABELLED, orient="row"
+        [
+            (FIRST + 4 * DAY_MS, SEED_100K, "c"),
+            (FIRST + 4 * DAY_MS, VIGIL_V1, "b"),
+            (FIRST + 5 * DAY_MS, SEED_100K, "a"),
+        ],
+        schema=LABELLED,
+        orient="row",
     )
-    row = only_roll(STEADY, Variant(LABEL, NET_PNL), labelled=labelled)
+    row = only_roll(STEADY, Variant(SEED_100K, NET_PNL), labelled=labelled)
     assert (row["top_n"], row["top_mean_evaluation"], row["chance_rate"]) == (
         1,
         -4.0,
@@ -300,9 +313,9 @@ def test_a_label_is_the_one_of_the_formation_s_end() -> None:
 
 
 def test_the_mirror_of_a_label_are_the_largest_losers() -> None:
-    labelled = pl.DataFrame({"as_of": FIRST + 4 * DAY_MS, "user_address": ["b"]}, schema=LABELLED)
+    labelled = at_the_end(SEED_100K, "b")
     tracks = STEADY | {"c": [-1.0, -2.0, -1.0, -2.0, 9.0, 30.0, -1.0]}
-    row = only_roll(tracks, Variant(LABEL, NET_PNL), labelled=labelled)
+    row = only_roll(tracks, Variant(SEED_100K, NET_PNL), labelled=labelled)
     assert (row["top_repeat_rate"], row["mirror_repeat_rate"]) == (0.0, 1.0)
 
 
@@ -312,7 +325,9 @@ def test_the_mirror_of_a_label_are_the_largest_losers() -> None:
 @pytest.mark.parametrize(
     ("tracks", "variant", "changes", "reason"),
     [
-        (STEADY, Variant(LABEL, NET_PNL), {}, NO_DATA),
+        (STEADY, Variant(SEED_100K, NET_PNL), {}, NO_COVERAGE),
+        (STEADY, Variant(VIGIL_V1, SHARPE), {"labelled": at_the_end(SEED_100K, "b")}, NO_COVERAGE),
+        (STEADY, Variant(VIGIL_V1, SHARPE), {"labelled": at_the_end(VIGIL_V1, None)}, NO_DATA),
         ({}, Variant(NET_PNL, NET_PNL), {}, NO_DATA),
         (STEADY, Variant(NET_PNL, NET_PNL), {"min_traders": 4}, TOO_FEW),
         ({n: [1.0] * 7 for n in "abc"}, Variant(NET_PNL, NET_PNL), {}, ZERO_VARIANCE),
@@ -478,14 +493,17 @@ def test_a_label_of_the_wrong_ones_is_below() -> None:
     known = world(skilled_share=0.5, skill=0.3)
     lucky = [address for address, kind in known.truth.items() if kind == LUCKY]
     frames = [
-        pl.DataFrame({"as_of": roll.formation_end, "user_address": lucky}, schema=LABELLED)
+        pl.DataFrame(
+            {"as_of": roll.formation_end, "rule_set": SEED_100K, "user_address": lucky},
+            schema=LABELLED,
+        )
         for roll in rolls_of(known.days, DEFAULT)
     ]
     made = persistence(
-        known.daily, known.days, pl.concat(frames), variants=(Variant(LABEL, SHARPE),)
+        known.daily, known.days, pl.concat(frames), variants=(Variant(SEED_100K, SHARPE),)
     )
-    assert value(made, "label>sharpe", "rank_ic", "verdict") == BELOW
-    assert value(made, "label>sharpe", "top_minus_all", "verdict") == BELOW
+    assert value(made, "seed_100k>sharpe", "rank_ic", "verdict") == BELOW
+    assert value(made, "seed_100k>sharpe", "top_minus_all", "verdict") == BELOW
 
 
 def test_a_world_without_skill_is_not_taken_for_one_with() -> None:
