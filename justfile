@@ -97,6 +97,22 @@ telegram-poll *ARGS:
 analyze:
     @python -m vigil_cli analyze
 
+# Smart money whose first fill is recent: find-new-smart-money [--all] [--cutoff DATE] [-w N] [--lambda]
+find-new-smart-money *ARGS:
+    @python -m vigil_cli find-new-smart-money "$@"
+
+# Put the way to the exchange into your own AWS account
+lambda-deploy:
+    @python -m vigil_cli lambda-deploy
+
+# Whether that way works, and who else could use it
+lambda-test:
+    @python -m vigil_cli lambda-test
+
+# Remove it
+lambda-delete:
+    @python -m vigil_cli lambda-delete
+
 # The measured comparisons: bench [ingest|stages|warehouse|fifo|artemis|sizes|metrics|persistence]
 bench *ARGS:
     @python -m bench "$@"

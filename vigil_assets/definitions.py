@@ -31,8 +31,10 @@ from vigil_assets.checks import (
 from vigil_assets.fills.fills_parquet import fills_parquet
 from vigil_assets.fills.loaded_fills import fills
 from vigil_assets.fills.raw_fills import raw_fills
+from vigil_assets.profiles.new_smart_money import new_smart_money
 from vigil_assets.profiles.round_trips import round_trips
 from vigil_assets.profiles.smart_money_positions import smart_money_positions
+from vigil_assets.profiles.smart_money_watchlist import smart_money_watchlist
 from vigil_assets.profiles.trader_metrics import trader_labels, trader_metrics
 from vigil_assets.profiles.trader_profiles import trader_profiles
 from vigil_assets.resources import (
@@ -41,6 +43,7 @@ from vigil_assets.resources import (
     FundingHistoryResource,
     LakeResource,
     MarketHistoryResource,
+    NewSmartMoneyResource,
     OpenInterestResource,
     PerpBalancesResource,
     PersistenceTestsResource,
@@ -66,6 +69,8 @@ ASSETS = [
     trader_metrics,
     trader_labels,
     trader_profiles,
+    smart_money_watchlist,
+    new_smart_money,
     seed_audit,
     asset_ctxs,
     market_history,
@@ -116,6 +121,7 @@ def defs() -> dg.Definitions:
             "training": TrainingSetResource(),
             "metrics": TraderMetricsResource(),
             "labels": TraderLabelsResource(),
+            "newcomers": NewSmartMoneyResource(),
             "audit": ReconciliationResource(),
         },
         # A process per step would cost more than the step's work.

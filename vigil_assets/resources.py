@@ -7,6 +7,7 @@ from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.funding_history import FundingHistory
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
+from vigil_resources.new_smart_money import NewSmartMoney
 from vigil_resources.open_interest import OpenInterest
 from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.persistence import PersistenceTests
@@ -24,6 +25,7 @@ from vigil_resources.wiring import (
     open_funding_history,
     open_lake,
     open_market_history,
+    open_new_smart_money,
     open_open_interest,
     open_perp_balances,
     open_persistence_tests,
@@ -151,3 +153,10 @@ class TraderLabelsResource(ConfigurableResource[TraderLabels]):
 
     def create_resource(self, context: InitResourceContext) -> TraderLabels:  # noqa: ARG002
         return open_trader_labels(Settings.from_environment())
+
+
+class NewSmartMoneyResource(ConfigurableResource[NewSmartMoney]):
+    """Who is smart money, and the exchange's API: `HYPERLIQUID_API_URL`."""
+
+    def create_resource(self, context: InitResourceContext) -> NewSmartMoney:  # noqa: ARG002
+        return open_new_smart_money(Settings.from_environment())

@@ -83,6 +83,22 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             sources.import_chat(settings, arguments.file)
         case "telegram-poll":
             sources.telegram_poll(settings, once=arguments.once)
+        case "find-new-smart-money":
+            from vigil_cli.smart_money import find_new_smart_money
+
+            find_new_smart_money(settings, arguments)
+        case "lambda-deploy":
+            from vigil_cli import lambda_function
+
+            lambda_function.deploy(settings)
+        case "lambda-test":
+            from vigil_cli import lambda_function
+
+            return lambda_function.test(settings)
+        case "lambda-delete":
+            from vigil_cli import lambda_function
+
+            lambda_function.delete(settings)
         case "clean":
             disk.clean(settings, yes=arguments.yes)
         case "disk":
@@ -128,8 +144,21 @@ def _parser() -> argparse.ArgumentParser:
         recipes.add_parser(name, help="an exported file").add_argument("file", type=Path)
     poll = recipes.add_parser("telegram-poll", help="the chats of VIGIL_TELEGRAM_TOKEN's bot")
     poll.add_argument("--once", action="store_true", help="what is there, then exit")
+    found = recipes.add_parser("find-new-smart-money", help="whose first fill is recent")
+    found.add_argument("--all", action="store_true", help="all SMART_DIRECTIONAL traders")
+    found.add_argument("--cutoff", type=date.fromisoformat, help="UTC day; default 2025-08-01")
+    found.add_argument("-w", type=_count, metavar="N", help="addresses at a time; default 4")
+    found.add_argument("--lambda", dest="by_lambda", action="store_true", help="by your own Lambda")
+    for name in ("lambda-deploy", "lambda-test", "lambda-delete"):
+        recipes.add_parser(name)
     recipes.add_parser("clean").add_argument("--yes", action="store_true", help="do not ask")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 to 64")
+    return int(text)
 
 
 def _ended_day(text: str) -> date:

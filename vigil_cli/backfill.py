@@ -16,6 +16,7 @@ from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import FIRST_DAY, day_start_ms, days_between
 from vigil_core.errors import InvalidSetting, PartitionsFailed, StoreFailed
 from vigil_core.snapshots import asset_ctxs
+from vigil_resources.exchange_api import PUBLIC_API
 from vigil_resources.funding_history import RELATION as FUNDING
 from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.open_interest import RELATIONS as INTEREST
@@ -34,6 +35,7 @@ from vigil_resources.wiring import (
     open_funding_history,
     open_lake,
     open_market_history,
+    open_new_smart_money,
     open_open_interest,
     open_perp_balances,
     open_persistence_tests,
@@ -53,6 +55,9 @@ CONTEXTS = "asset_ctxs"
 
 AUDIT = "seed_audit"
 """A report on the labels, and as old as they are."""
+
+WATCHLIST, NEWCOMERS = "smart_money_watchlist", "new_smart_money"
+"""Reports on the profiles; the second asks the exchange."""
 
 BALANCES = frozenset({"raw_perp_balances", "perp_balances_parquet"})
 """Come from Artemis' bucket."""
@@ -114,7 +119,8 @@ def backfill(
         staleness = Staleness(instance, *clients)
         stages = _stages(settings)
         later = frozenset[str]().union(*(stage.names for stage in stages))
-        daily = selected - {PROFILES, POSITIONS, PERSISTENCE, CONTEXTS} - later
+        at_once = {PROFILES, WATCHLIST, NEWCOMERS, POSITIONS, PERSISTENCE, CONTEXTS}
+        daily = selected - at_once - later
         needed = [(day, daily if force else staleness.of_day(day) & daily) for day in days]
         worked = [day for day, names in needed if names]
         progress = Progress(len(worked))
@@ -131,6 +137,12 @@ def backfill(
             started = time.monotonic()
             failed += _run(instance, days, frozenset({PROFILES}))
             _say(f"trader_profiles: {time.monotonic() - started:.1f} s")
+        if selected & {WATCHLIST, NEWCOMERS}:
+            reported, report_failures = _smart_money(
+                instance, settings, days, selected, force=force or bool(worked)
+            )
+            worked = sorted({*worked, *reported})
+            failed += report_failures
         if later & selected:
             fills = open_fills_by_day(settings)
             there = [day for day in days if fills.has(day)]
@@ -172,6 +184,27 @@ def _positions(
     if needed:
         _say(f"{POSITIONS}: {len(needed)} days, {time.monotonic() - begun:.1f} s")
     return needed, failed
+
+
+def _smart_money(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    days: Sequence[date],
+    selected: frozenset[str],
+    *,
+    force: bool,
+) -> tuple[list[date], list[tuple[str, str]]]:
+    """The reports on smart money, once for all days: the days, and what failed."""
+    names = selected & {WATCHLIST, NEWCOMERS}
+    seen = [instance.get_materialized_partitions(dg.AssetKey(name)) for name in names]
+    is_seen = all(str(day) in one for one in seen for day in days)
+    is_current = NEWCOMERS not in names or open_new_smart_money(settings).is_current()
+    if not force and is_seen and is_current:
+        return [], []
+    begun = time.monotonic()
+    failed = _run(instance, days, names)
+    _say(f"{' and '.join(sorted(names))}: {time.monotonic() - begun:.1f} s")
+    return list(days), failed
 
 
 def _persistence(
@@ -305,7 +338,11 @@ def _selected(select: str | None, settings: Settings) -> frozenset[str]:
         if not settings.artemis_is_meant:
             _say("balances are left out: VIGIL_ARTEMIS_DATA is not given")
             names -= BALANCES
-        return _without_foreign_rates(names, settings)
+        if settings.api_url == PUBLIC_API and NEWCOMERS in names:
+            # A request or more for each trader, at the pace the exchange grants.
+            _say(f"{NEWCOMERS} is left out: select it, or run find-new-smart-money")
+            names -= {NEWCOMERS}
+        return _without_foreign_api(names, settings)
     expected = "a selection, in Dagster's syntax, that names at least one asset"
     try:
         chosen = dg.AssetSelection.from_string(select).resolve(ASSETS)
@@ -314,18 +351,21 @@ def _selected(select: str | None, settings: Settings) -> frozenset[str]:
     if not chosen:
         raise InvalidSetting("--select", select, expected)
     names = frozenset(key.to_user_string() for key in chosen)
-    kept = _without_foreign_rates(names, settings)
+    kept = _without_foreign_api(names, settings)
     if not kept:
         raise foreign_api()
     return kept
 
 
-def _without_foreign_rates(names: frozenset[str], settings: Settings) -> frozenset[str]:
-    """However they were selected: real rates are never put beside simulated fills."""
-    if settings.api_is_meant or FUNDING not in names:
+def _without_foreign_api(names: frozenset[str], settings: Settings) -> frozenset[str]:
+    """However they were selected: what is real is never put beside simulated fills."""
+    foreign = names & {FUNDING, NEWCOMERS}
+    if settings.api_is_meant or not foreign:
         return names
-    _say("funding is left out: VIGIL_NODE_DATA is given, HYPERLIQUID_API_URL is not")
-    return names - {FUNDING}
+    for name in sorted(foreign):
+        what = "funding" if name == FUNDING else name
+        _say(f"{what} is left out: VIGIL_NODE_DATA is given, HYPERLIQUID_API_URL is not")
+    return names - foreign
 
 
 def _run_batch(

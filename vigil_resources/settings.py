@@ -113,6 +113,18 @@ class Settings:
             },
         )
 
+    @property
+    def aws(self) -> Mapping[str, str | None]:
+        """The same for boto3, by its names; what is not given is left to its own chain."""
+        region = self.s3["aws_region"] or REGIONS["hl-mainnet-node-data"]
+        given = {
+            "aws_access_key_id": self.s3["aws_access_key_id"],
+            "aws_secret_access_key": self.s3["aws_secret_access_key"],
+            "aws_session_token": self.s3["aws_session_token"],
+            "endpoint_url": self.s3["aws_endpoint_url"],
+        }
+        return {"region_name": region, **{name: value or None for name, value in given.items()}}
+
     def s3_for(self, root: str) -> Mapping[str, str]:
         """Access to a root: `AWS_REGION` where it is given, else where its bucket lies."""
         bucket = root.removeprefix("s3://").partition("/")[0]

@@ -1,5 +1,9 @@
 """Settings → clients: the one place that decides which root and which database is meant."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from vigil_core.errors import InvalidSetting
 from vigil_core.metrics.persistence import DEFAULT as PERSISTENCE
 from vigil_resources.artemis_fills import ArtemisFills
@@ -14,6 +18,7 @@ from vigil_resources.funding_history import FundingHistory
 from vigil_resources.lake import Lake
 from vigil_resources.leaderboards import Leaderboards
 from vigil_resources.market_history import VAULTS, MarketHistory
+from vigil_resources.new_smart_money import NewSmartMoney
 from vigil_resources.open_interest import OpenInterest
 from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.persistence import PersistenceTests
@@ -27,6 +32,9 @@ from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
 from vigil_resources.training_set import TrainingSet
 from vigil_resources.wallets import Wallets
 from vigil_resources.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from vigil_resources.lambda_egress import LambdaFunction, LambdaRoute
 
 DATABASE = "vigil"
 DAGSTER_DATABASE = "dagster"
@@ -116,10 +124,48 @@ def _vaults(settings: Settings) -> tuple[str, ...]:
     return (*VAULTS, *settings.vaults)
 
 
+def open_new_smart_money(settings: Settings, *, by_lambda: bool = False) -> NewSmartMoney:
+    """Smart money of the warehouse, and the exchange that is asked about it.
+
+    Raises:
+        InvalidSetting: The API is not known to belong to the fills.
+        FunctionFailed: There is no function to go by, or no right to call it.
+    """
+    if not settings.api_is_meant:
+        raise foreign_api()
+    if by_lambda:
+        route = open_lambda_route(settings)
+        api = ExchangeApi(settings.api_url, route, transport=route)
+    else:
+        api = _exchange_api(settings)
+    return NewSmartMoney(open_warehouse(settings), api, settings.data_dir)
+
+
+def open_lambda_function(settings: Settings) -> LambdaFunction:
+    """The user's own function, by the user's credentials; there or not."""
+    # The SDK takes a moment to import, and few need it.
+    from vigil_resources.lambda_egress import LambdaFunction
+
+    return LambdaFunction(settings.aws)
+
+
+def open_lambda_route(settings: Settings) -> LambdaRoute:
+    """The way to the exchange by that function, which is called once to learn its address."""
+    from vigil_resources.lambda_egress import LambdaRoute
+
+    function = open_lambda_function(settings)
+    budgets = settings.data_dir / "lambda_budgets"
+    return LambdaRoute(function, settings.api_url, budgets, settings.data_dir)
+
+
 def _exchange_cache(settings: Settings) -> ExchangeCache:
-    """The exchange's API by way of the lake; all processes share one budget."""
-    budget = WeightBudget(settings.data_dir / "exchange_budget")
-    return ExchangeCache(ExchangeApi(settings.api_url, budget), _lake_store(settings))
+    """The exchange's API by way of the lake."""
+    return ExchangeCache(_exchange_api(settings), _lake_store(settings))
+
+
+def _exchange_api(settings: Settings) -> ExchangeApi:
+    """The exchange's API from this machine, whose processes all share one budget."""
+    return ExchangeApi(settings.api_url, WeightBudget(settings.data_dir / "exchange_budget"))
 
 
 def open_reconciliation(settings: Settings) -> Reconciliation:

@@ -13,16 +13,19 @@ import struct
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
+
+import lz4.frame
 
 from vigil_resources.exchange_api import INTERVALS_MS
 
@@ -74,7 +77,7 @@ class Answers:
     candles: Mapping[tuple[str, str], Sequence[WireRow]] = field(default_factory=dict)
     """By coin and interval."""
     fills: Mapping[str, Sequence[WireRow]] = field(default_factory=dict)
-    """By address, lower case."""
+    """By address, lower case. Those with a `twapId` are slices of TWAP orders."""
     meta: Mapping[str, WireRow] = field(default_factory=dict)
     """By dex; the exchange's own is ''."""
     states: Mapping[tuple[str, str], WireRow] = field(default_factory=dict)
@@ -82,7 +85,7 @@ class Answers:
 
     @classmethod
     def of_world(cls, root: Path) -> Self:
-        """Funding and candles of a world that is written at `root`."""
+        """Funding, candles and fills of a world that is written at `root`."""
         funding = {
             unquote(folder.name): _rows_of(folder) for folder in _folders(root / "api" / "funding")
         }
@@ -91,7 +94,32 @@ class Answers:
             for coin in _folders(root / "api" / "candles")
             for interval in _folders(coin)
         }
-        return cls(funding=funding, candles=candles)
+        return cls(funding=funding, candles=candles, fills=WorldFills(root))
+
+
+class WorldFills(Mapping[str, Sequence[WireRow]]):
+    """Fills of a world by address, read from its node's files when they are first asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @cached_property
+    def _fills(self) -> dict[str, list[WireRow]]:
+        fills: dict[str, list[WireRow]] = {}
+        for path in sorted(self._root.glob("node_fills_by_block/hourly/*/*.lz4")):
+            for line in lz4.frame.decompress(path.read_bytes()).splitlines():
+                for address, fill in json.loads(line)["events"]:
+                    fills.setdefault(address, []).append(fill)
+        return fills
+
+    def __getitem__(self, address: str) -> Sequence[WireRow]:
+        return self._fills[address]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fills)
+
+    def __len__(self) -> int:
+        return len(self._fills)
 
 
 def funding_rows(coin: str, rows: Iterable[Mapping[str, Any]]) -> list[WireRow]:
@@ -423,8 +451,25 @@ def _candles(answers: Answers, manners: Manners, request: WireRow) -> list[WireR
 def _fills(answers: Answers, manners: Manners, request: WireRow) -> list[WireRow]:
     user = _address(request)
     start, end = _window(request)
-    kept = _between(answers.fills.get(user, ()), 0, 1 << 62)[-manners.fills_kept :]
-    return _between(kept, start, end)[: manners.fills_page]
+    return _between(_kept(answers, manners, user), start, end)[: manners.fills_page]
+
+
+def _latest_fills(answers: Answers, manners: Manners, request: WireRow) -> list[WireRow]:
+    return _kept(answers, manners, _address(request))[: -manners.fills_page - 1 : -1]
+
+
+def _twap_fills(answers: Answers, manners: Manners, request: WireRow) -> list[WireRow]:
+    rows = answers.fills.get(_address(request), ())
+    slices = _between((row for row in rows if row.get("twapId") is not None), 0, 1 << 62)
+    latest = slices[: -manners.fills_page - 1 : -1]
+    return [{"fill": row, "twapId": row["twapId"]} for row in latest]
+
+
+def _kept(answers: Answers, manners: Manners, user: str) -> list[WireRow]:
+    """What can be had of a trader's fills, oldest first; slices of TWAP orders never count."""
+    rows = answers.fills.get(user, ())
+    ordinary = _between((row for row in rows if row.get("twapId") is None), 0, 1 << 62)
+    return ordinary[-manners.fills_kept :]
 
 
 def _meta(answers: Answers, _: Manners, request: WireRow) -> WireRow | None:
@@ -451,10 +496,18 @@ _LOOKUPS: dict[str, Callable[[Answers, Manners, WireRow], Any]] = {
     "fundingHistory": _funding,
     "candleSnapshot": _candles,
     "userFillsByTime": _fills,
+    "userFills": _latest_fills,
+    "userTwapSliceFills": _twap_fills,
     "meta": _meta,
     "clearinghouseState": _state,
 }
-_ROWS_PER_WEIGHT = {"fundingHistory": 20, "userFillsByTime": 20, "candleSnapshot": 60}
+_ROWS_PER_WEIGHT = {
+    "fundingHistory": 20,
+    "userFillsByTime": 20,
+    "userFills": 20,
+    "userTwapSliceFills": 20,
+    "candleSnapshot": 60,
+}
 
 
 def _is_known(answers: Answers, coin: str) -> bool:

@@ -881,6 +881,33 @@ def test_later_fills_can_put_a_window_out_of_reach() -> None:
     assert not found.history_complete
 
 
+def test_exactly_what_is_kept_may_not_be_all() -> None:
+    for count, complete in ((9_999, True), (10_000, False)):
+        api, _ = direct(Answers(fills={USER: [fill(START + n, n) for n in range(count)]}))
+        found = api.user_fills_by_time(USER)
+        assert (found.rows.height, found.history_complete) == (count, complete)
+
+
+@pytest.mark.parametrize(("count", "complete"), [(0, True), (1_999, True), (2_000, False)])
+def test_twap_slices_come_apart_from_orders(count: int, complete: bool) -> None:
+    slices = [fill(START + n, n) | {"twapId": 77} for n in range(count)]
+    api, info = direct(Answers(fills={USER: [fill(START, 5), *slices]}))
+    assert api.user_fills_by_time(USER).rows["tid"].to_list() == [5]
+    info.forget()
+    found = api.user_twap_fills(USER.upper().replace("0X", "0x"))
+    # The newest come first; here they are by time, like all fills.
+    assert found.rows["tid"].to_list() == list(range(count))
+    assert found.rows["twap_id"].unique().to_list() == ([77] if count else [])
+    assert found.history_complete is complete
+    assert info.weight == 20 + -(-count // 20)
+
+
+def test_slice_without_a_fill_is_no_answer() -> None:
+    for answer in ([{"twapId": 1}], [fill(START, 1)], [{"fill": fill(START, 1)}], {}):
+        with pytest.raises(UnexpectedAnswer):
+            api_of(Script(answer)).user_twap_fills(USER)
+
+
 def test_short_history_is_complete() -> None:
     api, _ = direct(Answers(fills={USER: [fill(START + n, n) for n in range(9_999)]}))
     found = api.user_fills_by_time(USER, 0, START + 10)

@@ -129,6 +129,22 @@ def test_fills_reach_back_ten_thousand_and_come_two_thousand_at_a_time(server: I
     assert [row["tid"] for row in found] == list(range(2_000, 4_000))
 
 
+def test_latest_fills_come_newest_first(server: InfoServer) -> None:
+    found = rows(server, {"type": "userFills", "user": USER})
+    assert [row["tid"] for row in found] == list(range(11_999, 9_999, -1))
+    assert server.weight == 120
+
+
+def test_twap_slices_are_among_themselves() -> None:
+    fills = [{"time": START + n, "tid": n, "twapId": 9 if n % 2 else None} for n in range(4_200)]
+    with InfoServer(Answers(fills={USER: fills}), Manners(weight_per_window=10**6)) as server:
+        found = rows(server, {"type": "userTwapSliceFills", "user": USER})
+        assert [row["fill"]["tid"] for row in found] == list(range(4_199, 199, -2))
+        assert {row["twapId"] for row in found} == {9}
+        orders = rows(server, {"type": "userFillsByTime", "user": USER, "startTime": 0})
+        assert [row["tid"] for row in orders] == list(range(0, 4_000, 2))
+
+
 def test_dexes_are_told_apart(server: InfoServer) -> None:
     assert rows(server, {"type": "meta"}) == {"universe": [1]}
     assert rows(server, {"type": "meta", "dex": "xyz"}) == {"universe": [2]}
@@ -320,6 +336,11 @@ def test_world_is_served_as_it_was_written(tiny: World, tmp_path: Path) -> None:
             frame = api.funding_history(coin, 0, 2 * START)
             assert frame["rate"].to_list() == [Decimal(row["fundingRate"]) for row in written]
         written = answers.candles["BTC", "1m"]
+        assert sum(map(len, answers.fills.values())) == tiny.fill_count
+        address = max(answers.fills, key=lambda one: len(answers.fills[one]))
+        ordinary = [row for row in answers.fills[address] if row["twapId"] is None]
+        assert 0 < len(ordinary) < 10_000
+        assert api.user_fills_by_time(address).rows.height == len(ordinary)
         candles = api.candles("BTC", "1m", 0, 2 * START, now_ms=2 * START)
         expected = [row["t"] for row in sorted(written, key=lambda row: row["t"])][-5_000:]
         assert candles.rows["open_time"].to_list() == expected
