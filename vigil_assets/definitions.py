@@ -31,6 +31,7 @@ from vigil_assets.checks import (
 from vigil_assets.fills.fills_parquet import fills_parquet
 from vigil_assets.fills.loaded_fills import fills
 from vigil_assets.fills.raw_fills import raw_fills
+from vigil_assets.profiles.account_history import account_history
 from vigil_assets.profiles.new_smart_money import new_smart_money
 from vigil_assets.profiles.round_trips import round_trips
 from vigil_assets.profiles.smart_money_positions import smart_money_positions
@@ -38,6 +39,7 @@ from vigil_assets.profiles.smart_money_watchlist import smart_money_watchlist
 from vigil_assets.profiles.trader_metrics import trader_labels, trader_metrics
 from vigil_assets.profiles.trader_profiles import trader_profiles
 from vigil_assets.resources import (
+    AccountHistoryResource,
     ArtemisFillsResource,
     AssetCtxsResource,
     FundingHistoryResource,
@@ -79,6 +81,7 @@ ASSETS = [
     open_interest,
     funding_history,
     wallets,
+    account_history,
     feature_snapshots,
     snapshot_labels,
     training_set,
@@ -112,6 +115,7 @@ def defs() -> dg.Definitions:
             "ctxs": AssetCtxsResource(),
             "warehouse": WarehouseResource(),
             "history": MarketHistoryResource(),
+            "accounts": AccountHistoryResource(),
             "funding": FundingHistoryResource(),
             "wallet_days": WalletsResource(),
             "balances": PerpBalancesResource(),

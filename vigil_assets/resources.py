@@ -2,6 +2,7 @@
 
 from dagster import ConfigurableResource, InitResourceContext
 
+from vigil_resources.account_history import AccountHistory
 from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.funding_history import FundingHistory
@@ -20,6 +21,7 @@ from vigil_resources.training_set import TrainingSet
 from vigil_resources.wallets import Wallets
 from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import (
+    open_account_history,
     open_artemis_fills,
     open_asset_ctxs,
     open_funding_history,
@@ -125,6 +127,13 @@ class FundingHistoryResource(ConfigurableResource[FundingHistory]):
 
     def create_resource(self, context: InitResourceContext) -> FundingHistory:  # noqa: ARG002
         return open_funding_history(Settings.from_environment())
+
+
+class AccountHistoryResource(ConfigurableResource[AccountHistory]):
+    """The exchange's API: `HYPERLIQUID_API_URL`, and what it tells of single accounts."""
+
+    def create_resource(self, context: InitResourceContext) -> AccountHistory:  # noqa: ARG002
+        return open_account_history(Settings.from_environment())
 
 
 class TrainingSetResource(ConfigurableResource[TrainingSet]):

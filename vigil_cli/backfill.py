@@ -16,6 +16,7 @@ from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import FIRST_DAY, day_start_ms, days_between
 from vigil_core.errors import InvalidSetting, PartitionsFailed, StoreFailed
 from vigil_core.snapshots import asset_ctxs
+from vigil_resources.account_history import RELATION as ACCOUNTS
 from vigil_resources.exchange_api import PUBLIC_API
 from vigil_resources.funding_history import RELATION as FUNDING
 from vigil_resources.market_history import RELATIONS as MARKET
@@ -30,6 +31,7 @@ from vigil_resources.training_set import RELATION as TRAINING
 from vigil_resources.wallets import RELATIONS as WALLETS
 from vigil_resources.warehouse import DERIVED
 from vigil_resources.wiring import (
+    open_account_history,
     open_asset_ctxs,
     open_fills_by_day,
     open_funding_history,
@@ -255,6 +257,11 @@ def _stages(settings: Settings) -> list[_Stage]:
         ),
         _Stage("funding", frozenset({FUNDING}), lambda: open_funding_history(settings).is_current),
         _Stage("wallets", frozenset(WALLETS), lambda: open_wallets(settings).is_current),
+        _Stage(
+            "account history",
+            frozenset({ACCOUNTS}),
+            lambda: open_account_history(settings).is_current,
+        ),
         _Stage("features", frozenset({FEATURES}), snapshots(FEATURES)),
         _Stage("labels", frozenset({LABELS}), snapshots(LABELS)),
         _Stage(
@@ -359,7 +366,7 @@ def _selected(select: str | None, settings: Settings) -> frozenset[str]:
 
 def _without_foreign_api(names: frozenset[str], settings: Settings) -> frozenset[str]:
     """However they were selected: what is real is never put beside simulated fills."""
-    foreign = names & {FUNDING, NEWCOMERS}
+    foreign = names & {FUNDING, NEWCOMERS, ACCOUNTS}
     if settings.api_is_meant or not foreign:
         return names
     for name in sorted(foreign):

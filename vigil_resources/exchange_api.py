@@ -396,6 +396,19 @@ FUNDING_SCHEMA: dict[str, pl.DataType] = {
 for; `rate` a fraction for that hour (for eight of them until 2023-06-08), positive when longs pay;
 `premium` may be null."""
 
+USER_FUNDING_SCHEMA: dict[str, pl.DataType] = {
+    "time": pl.Int64(),
+    "coin": pl.String(),
+    "usdc": MONEY,
+    "szi": MONEY,
+    "funding_rate": MONEY,
+    "samples": pl.Int64(),
+    "hash": pl.String(),
+}
+"""One row per payment of an account. `usdc` is positive when received, `szi` signed. A row with
+`samples` is the sum of that many payments of the UTC day that begins with `time`, its size and
+rate their means; else `time` is the payment's own, shortly after the hour."""
+
 CANDLE_SCHEMA: dict[str, pl.DataType] = {
     "open_time": pl.Int64(),
     "open": MONEY,
@@ -495,6 +508,18 @@ class UserFills:
     dropped some of the window."""
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerUpdate:
+    """Money of an account that moved otherwise than by trades and funding."""
+
+    time: int
+    """Ms."""
+    hash: str
+    kind: str
+    delta: Mapping[str, Any]
+    """As the API wrote it, `type` included; floats as their text."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """An open perpetual position. Sizes in base units, money in the dex's collateral."""
@@ -561,6 +586,7 @@ _T = TypeVar("_T")
 
 _FUNDING_PAGE = 500
 _FILLS_PAGE = 2_000
+_LEDGER_PAGE = 500
 _FILLS_KEPT = 10_000
 _CANDLES_KEPT = 5_000
 """As documented. Only guesses of weight, and suspicion, rest on them: the server may differ."""
@@ -730,6 +756,65 @@ class ExchangeApi:
         rows.sort(key=lambda row: row[0])
         return UserFills(_frame(rows, FILL_SCHEMA), len(rows) < _FILLS_PAGE)
 
+    def user_funding(self, user: str, start_ms: int, end_ms: int) -> pl.DataFrame:
+        """What an account paid and received with start_ms <= time < end_ms.
+
+        Old payments come summed by the UTC day and stamped with its start: a window has to begin
+        with a day to hold the whole of them.
+
+        Returns:
+            Columns of `USER_FUNDING_SCHEMA`, by `time` and coin; no row twice.
+
+        Raises:
+            CrowdedInstant: Rows of one stamp fill a page.
+        """
+        request = {
+            "type": "userFunding",
+            "user": user.lower(),
+            "startTime": start_ms,
+            "endTime": end_ms - 1,
+        }
+
+        def page(from_ms: int) -> list[_Row]:
+            if from_ms >= end_ms:
+                return []
+            cost = _Cost(20, 20, _FUNDING_PAGE)
+            return self._page(request | {"startTime": from_ms}, cost, _user_funding_row, end_ms)
+
+        rows = dict.fromkeys(_all_pages(request, page, start_ms, _FUNDING_PAGE))
+        if len({row[:2] for row in rows}) < len(rows):
+            raise UnexpectedAnswer(request, "two different payments of one coin at one time")
+        return _frame(rows, USER_FUNDING_SCHEMA).sort("time", "coin")
+
+    def user_ledger(self, user: str, start_ms: int, end_ms: int) -> list[LedgerUpdate]:
+        """What moved an account's money, start_ms <= time < end_ms, aside from trades and funding.
+
+        Raises:
+            CrowdedInstant: Rows of one stamp fill a page.
+        """
+        request = {
+            "type": "userNonFundingLedgerUpdates",
+            "user": user.lower(),
+            "startTime": start_ms,
+            "endTime": end_ms - 1,
+        }
+
+        def page(from_ms: int) -> list[_Row]:
+            if from_ms >= end_ms:
+                return []
+            cost = _Cost(20, 20, _LEDGER_PAGE)
+            return self._page(request | {"startTime": from_ms}, cost, _ledger_row, end_ms)
+
+        return [LedgerUpdate(*row) for row in _all_pages(request, page, start_ms, _LEDGER_PAGE)]
+
+    def user_mode(self, user: str) -> str:
+        """How an account's balances are kept now, e.g. `default` or `unifiedAccount`."""
+        request = {"type": "userAbstraction", "user": user.lower()}
+        mode = self._ask(request, _Cost(20))
+        if not isinstance(mode, str):
+            raise UnexpectedAnswer(request, f"expected a text, found {_short(mode)}")
+        return mode
+
     # --- below: a page, a request, an attempt ------------------------------------------------
 
     def _page(
@@ -878,6 +963,26 @@ def _funding_row(row: Mapping[str, Any], coin: str) -> _Row:
     _expect(row, "coin", coin)
     premium = None if row.get("premium") is None else _money(row, "premium")
     return (_time(row, "time"), coin, _money(row, "fundingRate"), premium)
+
+
+def _user_funding_row(row: Mapping[str, Any]) -> _Row:
+    delta = _mapping(_get(row, "delta"))
+    _expect(delta, "type", "funding")
+    samples = None if delta.get("nSamples") is None else _int(delta, "nSamples")
+    return (
+        _time(row, "time"),
+        _str(delta, "coin"),
+        _money(delta, "usdc"),
+        _money(delta, "szi"),
+        _money(delta, "fundingRate"),
+        samples,
+        _str(row, "hash"),
+    )
+
+
+def _ledger_row(row: Mapping[str, Any]) -> _Row:
+    delta = _mapping(_get(row, "delta"))
+    return (_time(row, "time"), _str(row, "hash"), _str(delta, "type"), delta)
 
 
 def _candle_row(row: Mapping[str, Any], coin: str, interval: str) -> _Row:

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from vigil_core.calendar import day_start_ms
+from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import NotLoaded
 from vigil_resources.artemis_tables import ArtemisTables, as_csv, fingerprint
 from vigil_resources.lake import DayOfLake, Lake
@@ -172,6 +172,10 @@ class Reconciliation:
             ),
             *(self._balances.version(one) for one in (before, day)),
             *(self._tables.built_from("account_balances", one) for one in (before, day)),
+            self._warehouse.rows(
+                "accounts/contents",
+                {"start": day_start_ms(before), "end": day_start_ms(day) + DAY_MS},
+            ),
         )
 
     def _errors(

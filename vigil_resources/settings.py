@@ -53,6 +53,9 @@ class Settings:
     vaults: tuple[str, ...]
     """Further vaults of the exchange, lower case: what they unload was counted when they took it
     over. The two largest are known without being named."""
+    accounts: tuple[str, ...]
+    """Further accounts whose funding and transfers are asked for, lower case; those of the
+    watchlist are without being named."""
     lake: str
     """Root of the Parquet lake: likewise."""
     bounds: Bounds
@@ -94,7 +97,8 @@ class Settings:
             api_url=given.get("HYPERLIQUID_API_URL", "https://api.hyperliquid.xyz"),
             api_is_meant="HYPERLIQUID_API_URL" in given or "VIGIL_NODE_DATA" not in given,
             coins=_coins(given.get("VIGIL_COINS", "BTC,ETH,SOL")),
-            vaults=_addresses(given.get("VIGIL_VAULTS", "")),
+            vaults=_addresses(given, "VIGIL_VAULTS"),
+            accounts=_addresses(given, "VIGIL_ACCOUNTS"),
             lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
             bounds=_bounds(given.get("VIGIL_MULTIPLIER_BOUNDS", "0.5,2")),
             api_token=given.get("VIGIL_API_TOKEN"),
@@ -153,10 +157,11 @@ def _coins(text: str) -> tuple[str, ...] | None:
     return coins
 
 
-def _addresses(text: str) -> tuple[str, ...]:
+def _addresses(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    text = given.get(name, "")
     found = tuple(address.strip().lower() for address in text.split(",") if address.strip())
     if not all(re.fullmatch("0x[0-9a-f]{40}", address) for address in found):
-        raise InvalidSetting("VIGIL_VAULTS", text, "addresses, with commas between them")
+        raise InvalidSetting(name, text, "addresses, with commas between them")
     return found
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vigil_core.errors import InvalidSetting
 from vigil_core.metrics.persistence import DEFAULT as PERSISTENCE
+from vigil_resources.account_history import AccountHistory
 from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.artemis_tables import ArtemisTables
 from vigil_resources.asset_ctxs import AssetCtxs
@@ -160,6 +161,7 @@ def open_lambda_route(settings: Settings) -> LambdaRoute:
 
 def _exchange_cache(settings: Settings) -> ExchangeCache:
     """The exchange's API by way of the lake."""
+    """The exchange's API by way of the lake; all processes share one budget."""
     return ExchangeCache(_exchange_api(settings), _lake_store(settings))
 
 
@@ -179,6 +181,17 @@ def open_wallets(settings: Settings) -> Wallets:
     """Lots, wallet profiles and co-occurrences."""
     tables = ArtemisTables(open_warehouse(settings))
     return Wallets(_lake_store(settings), tables, _vaults(settings))
+
+
+def open_account_history(settings: Settings) -> AccountHistory:
+    """Funding and transfers of the watchlist's accounts and of `VIGIL_ACCOUNTS`.
+
+    Raises:
+        InvalidSetting: The API is not known to belong to the fills.
+    """
+    if not settings.api_is_meant:
+        raise foreign_api()
+    return AccountHistory(_exchange_api(settings), open_warehouse(settings), settings.accounts)
 
 
 def open_trader_metrics(settings: Settings) -> TraderMetrics:

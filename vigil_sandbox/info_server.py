@@ -54,6 +54,7 @@ class Manners:
     """Limits of the API."""
 
     funding_page: int = 500
+    ledger_page: int = 500
     fills_page: int = 2_000
     fills_kept: int = 10_000
     """Latest fills of a trader that can be had."""
@@ -82,10 +83,16 @@ class Answers:
     """By dex; the exchange's own is ''."""
     states: Mapping[tuple[str, str], WireRow] = field(default_factory=dict)
     """By address and dex."""
+    user_funding: Mapping[str, Sequence[WireRow]] = field(default_factory=dict)
+    """By address: what it paid and received."""
+    ledger: Mapping[str, Sequence[WireRow]] = field(default_factory=dict)
+    """By address: what moved its money, aside from trades and funding."""
+    modes: Mapping[str, str] = field(default_factory=dict)
+    """By address: how its balances are kept, where that is not `default`."""
 
     @classmethod
     def of_world(cls, root: Path) -> Self:
-        """Funding, candles and fills of a world that is written at `root`."""
+        """Funding, candles, fills and the accounts' own history of a world written at `root`."""
         funding = {
             unquote(folder.name): _rows_of(folder) for folder in _folders(root / "api" / "funding")
         }
@@ -94,7 +101,13 @@ class Answers:
             for coin in _folders(root / "api" / "candles")
             for interval in _folders(coin)
         }
-        return cls(funding=funding, candles=candles, fills=WorldFills(root))
+        return cls(
+            funding=funding,
+            candles=candles,
+            fills=WorldFills(root),
+            user_funding=_Files(root / "api" / "user_funding"),
+            ledger=json.loads((root / "api" / "ledger.json").read_text()),
+        )
 
 
 class WorldFills(Mapping[str, Sequence[WireRow]]):
@@ -120,6 +133,26 @@ class WorldFills(Mapping[str, Sequence[WireRow]]):
 
     def __len__(self) -> int:
         return len(self._fills)
+
+
+class _Files(Mapping[str, Sequence[WireRow]]):
+    """A folder of `<key>.json`, each read when it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, key: str) -> list[WireRow]:
+        try:
+            rows: list[WireRow] = json.loads((self._folder / f"{key}.json").read_text())
+        except FileNotFoundError:
+            raise KeyError(key) from None
+        return rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(path.stem for path in self._folder.glob("*.json")))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def funding_rows(coin: str, rows: Iterable[Mapping[str, Any]]) -> list[WireRow]:
@@ -472,6 +505,20 @@ def _kept(answers: Answers, manners: Manners, user: str) -> list[WireRow]:
     return ordinary[-manners.fills_kept :]
 
 
+def _user_funding(answers: Answers, manners: Manners, request: WireRow) -> list[WireRow]:
+    rows = _between(answers.user_funding.get(_address(request), ()), *_window(request))
+    return rows[: manners.funding_page]
+
+
+def _ledger(answers: Answers, manners: Manners, request: WireRow) -> list[WireRow]:
+    rows = _between(answers.ledger.get(_address(request), ()), *_window(request))
+    return rows[: manners.ledger_page]
+
+
+def _mode(answers: Answers, _: Manners, request: WireRow) -> str:
+    return answers.modes.get(_address(request), "default")
+
+
 def _meta(answers: Answers, _: Manners, request: WireRow) -> WireRow | None:
     return answers.meta.get(_argument(request, "dex", str, ""))
 
@@ -498,6 +545,9 @@ _LOOKUPS: dict[str, Callable[[Answers, Manners, WireRow], Any]] = {
     "userFillsByTime": _fills,
     "userFills": _latest_fills,
     "userTwapSliceFills": _twap_fills,
+    "userFunding": _user_funding,
+    "userNonFundingLedgerUpdates": _ledger,
+    "userAbstraction": _mode,
     "meta": _meta,
     "clearinghouseState": _state,
 }
@@ -506,6 +556,8 @@ _ROWS_PER_WEIGHT = {
     "userFillsByTime": 20,
     "userFills": 20,
     "userTwapSliceFills": 20,
+    "userFunding": 20,
+    "userNonFundingLedgerUpdates": 20,
     "candleSnapshot": 60,
 }
 

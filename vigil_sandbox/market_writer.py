@@ -7,10 +7,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from vigil_sandbox.decimals import text
-from vigil_sandbox.markets import COINS, Coin
+from vigil_sandbox.markets import COIN_BY_NAME, COINS, Coin
 from vigil_sandbox.prices import DAY_MS, MINUTE_MS
 from vigil_sandbox.settlement import PREMIUM_DECIMALS, RATE_DECIMALS
 from vigil_sandbox.tape import Trade
+
+_NO_HASH = "0x" + "0" * 64
+"""Funding is settled by no transaction."""
 
 
 class Candle:
@@ -96,6 +99,29 @@ def write_funding(
         for day_ms, rows in days.items():
             path = root / "api" / "funding" / file_name(name) / f"{_day_name(day_ms)}.json"
             write_json(path, rows)
+
+
+def write_user_funding(
+    root: Path, payments: Mapping[str, Sequence[tuple[int, str, int, int, int]]]
+) -> None:
+    """Write `api/user_funding/<address>.json`: what each account paid and received, by the hour."""
+    for address, rows in payments.items():
+        listed = [
+            {
+                "time": time_ms,
+                "hash": _NO_HASH,
+                "delta": {
+                    "type": "funding",
+                    "coin": name,
+                    "usdc": text(usd, 6),
+                    "szi": text(size, COIN_BY_NAME[name].size_decimals),
+                    "fundingRate": text(rate, RATE_DECIMALS),
+                    "nSamples": None,
+                },
+            }
+            for time_ms, name, usd, size, rate in sorted(rows)
+        ]
+        write_json(root / "api" / "user_funding" / f"{address}.json", listed)
 
 
 def file_name(coin_name: str) -> str:

@@ -32,6 +32,10 @@ class Funding:
         self.marks: dict[str, list[int]] = {coin.name: [] for coin in PERPS}
         """The mark price each of these was charged at."""
 
+        self.payments: dict[str, list[tuple[int, str, int, int, int]]] = {}
+        """Per address: (stamp in ms, coin, 10^-6 USD received, size, rate), oldest first; a size
+        counts as its coin's do, a rate 10^-10."""
+
     def charge(self) -> None:
         """Charge all positions as they stand at the full hour: rate times value at the mark."""
         now_ms = self._exchange.now_ms
@@ -42,7 +46,11 @@ class Funding:
                 if position.size:
                     coin = self._exchange.paths[name].coin
                     value = position.size * marks[name]
-                    account.pay_funding(coin, quotient(value * rates[name], 10**RATE_DECIMALS))
+                    paid = quotient(value * rates[name], 10**RATE_DECIMALS)
+                    account.pay_funding(coin, paid)
+                    stamp = self.rates[name][-1][0]
+                    payment = (stamp, name, -paid, position.size, rates[name])
+                    self.payments.setdefault(account.address, []).append(payment)
 
     def _settle(self, coin: Coin, now_ms: int) -> int:
         premium = round(self._leanings[coin.name] + 250_000 * bell(self._rng))

@@ -9,7 +9,7 @@ from vigil_sandbox.balances_writer import write_balances
 from vigil_sandbox.exchange import Exchange
 from vigil_sandbox.ledger import USD
 from vigil_sandbox.margin_calls import MarginCalls
-from vigil_sandbox.market_writer import CandleBook, write_funding, write_json
+from vigil_sandbox.market_writer import CandleBook, write_funding, write_json, write_user_funding
 from vigil_sandbox.markets import COIN_BY_NAME, CRASH_COIN
 from vigil_sandbox.matching import Matching
 from vigil_sandbox.node_writer import NodeWriter
@@ -180,4 +180,5 @@ class Simulation:
         days_ms = range(self.spec.start_ms, self.spec.end_ms, DAY_MS)
         self._candles.write(self._root, days_ms)
         write_funding(self._root, self.funding.rates, days_ms)
+        write_user_funding(self._root, self.funding.payments)
         write_json(self._root / "api" / "ledger.json", self.exchange.ledger.entries)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 from vigil_sandbox.prices import DAY_MS
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever the same spec gives other bytes, so that old worlds are not reused."""
 
 

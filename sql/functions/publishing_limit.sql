@@ -6,5 +6,7 @@ AS $$
         WHEN 'daily_observations' THEN 30
         WHEN 'active_days' THEN 10
         WHEN 'closed_trades' THEN 10
+        WHEN 'annual_days' THEN 90
+        WHEN 'common_days' THEN 30
     END
 $$;

@@ -1,6 +1,7 @@
 -- How much one trader's book depends on few perps, over a window that ends before `before` (ms, a
--- midnight): by exposure where he held any over midnight, else by volume. One row. The correlations
--- of the tokens are not asked: corr_basis is none.
+-- midnight): by exposure where he held any over midnight, else by volume. One row. The score knows
+-- that tokens move together, from their closes of the 90 days before (corr_basis token_returns); where
+-- no two of them have enough common days it does not (none).
 CREATE OR REPLACE FUNCTION trader_concentration(
     of_address text, before bigint, window_days bigint DEFAULT NULL
 )
@@ -14,19 +15,44 @@ RETURNS TABLE (
 )
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-    WITH tokens AS (
+    WITH listed AS MATERIALIZED (
         SELECT
-            min(t.share_basis)                                           AS share_basis,
-            count(*) FILTER (WHERE t.fills > 0)                          AS traded,
-            coalesce(
-                array_agg(
-                    CASE t.share_basis WHEN 'exposure' THEN t.exposure_usd ELSE t.volume_usd END
-                    ORDER BY t.token
-                ),
-                '{}'
-            )                                                            AS amounts,
-            jsonb_object_agg(t.token, t.share ORDER BY t.token) FILTER (WHERE t.share > 0) AS shares
+            t.token,
+            t.share,
+            t.share_basis,
+            t.fills,
+            CASE t.share_basis WHEN 'exposure' THEN t.exposure_usd ELSE t.volume_usd END AS amount
         FROM trader_tokens(of_address, before, window_days) AS t
+    ), tokens AS (
+        SELECT
+            min(l.share_basis)                                           AS share_basis,
+            count(*) FILTER (WHERE l.fills > 0)                          AS traded,
+            coalesce(array_agg(l.amount ORDER BY l.token) FILTER (WHERE l.amount > 0), '{}') AS amounts,
+            jsonb_object_agg(l.token, l.share ORDER BY l.token) FILTER (WHERE l.share > 0) AS shares
+        FROM listed AS l
+    ), moves AS MATERIALIZED (
+        SELECT l.token, log_returns(l.token, before, 90) AS returns
+        FROM listed AS l
+        WHERE l.amount > 0
+    ), pairs AS MATERIALIZED (
+        SELECT a.token AS token_a, b.token AS token_b, c.correlation
+        FROM moves AS a
+        JOIN moves AS b ON a.token < b.token
+        CROSS JOIN LATERAL correlation(a.returns, b.returns, publishing_limit('common_days')) AS c
+    ), square AS (
+        -- NULL where no pair is known: the score must not take that for one that is.
+        SELECT array_agg(r.values ORDER BY r.token) FILTER (WHERE r.is_any_known) AS correlations
+        FROM (
+            SELECT
+                a.token,
+                EXISTS (SELECT FROM pairs AS k WHERE k.correlation IS NOT NULL) AS is_any_known,
+                array_agg(p.correlation ORDER BY b.token) AS values
+            FROM moves AS a
+            CROSS JOIN moves AS b
+            LEFT JOIN pairs AS p
+                ON p.token_a = least(a.token, b.token) AND p.token_b = greatest(a.token, b.token)
+            GROUP BY a.token
+        ) AS r
     )
     SELECT
         t.share_basis,
@@ -44,5 +70,6 @@ AS $$
         c.corr_basis,
         t.shares
     FROM tokens AS t
-    CROSS JOIN LATERAL concentration_metrics(t.amounts) AS c
+    CROSS JOIN square AS q
+    CROSS JOIN LATERAL concentration_metrics(t.amounts, q.correlations) AS c
 $$;

@@ -10,6 +10,7 @@ RETURNS TABLE (
     unpriced_component_count bigint,
     net_pnl_ex_funding_usd numeric, net_pnl_ex_funding_usd_reason text,
     net_realized_pnl_usd numeric, net_realized_pnl_usd_reason text,
+    funding_usd numeric, funding_usd_reason text,
     perp_gross_pnl_usd numeric, perp_fees_usd numeric, perp_fees_usd_reason text,
     net_pnl numeric, net_pnl_reason text,
     mark_to_market_pnl_usd numeric, mark_to_market_pnl_usd_reason text,

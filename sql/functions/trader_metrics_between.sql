@@ -1,7 +1,8 @@
 -- The corrected figures of every trader over a window that ends before `before` (ms, a midnight), by
 -- what was known then: `window_days` days, or all where that is NULL. Perps, but for the three that
 -- say otherwise. Undefined is NULL, and a column of its own says why. Funding is in no fill: the
--- figures that need it are NULL. As they stood at known_at; as they stand now where that is NULL.
+-- figures that need it are NULL, but for accounts whose own history was asked for over the window.
+-- As they stood at known_at, funding left out, whose past is not kept; now where that is NULL.
 CREATE OR REPLACE FUNCTION trader_metrics_between(
     before bigint, window_days bigint, known_at timestamptz DEFAULT NULL
 )
@@ -13,6 +14,7 @@ RETURNS TABLE (
     unpriced_component_count bigint,
     net_pnl_ex_funding_usd numeric, net_pnl_ex_funding_usd_reason text,
     net_realized_pnl_usd numeric, net_realized_pnl_usd_reason text,
+    funding_usd numeric, funding_usd_reason text,
     perp_gross_pnl_usd numeric, perp_fees_usd numeric, perp_fees_usd_reason text,
     net_pnl numeric, net_pnl_reason text,
     mark_to_market_pnl_usd numeric, mark_to_market_pnl_usd_reason text,
@@ -56,10 +58,12 @@ AS $$
         CASE WHEN w.all_unpriced_fills = 0 THEN w.all_fees END,
         CASE WHEN w.all_unpriced_fills > 0 THEN 'unpriced_component' END,
         w.all_unpriced_fills,
-        CASE WHEN w.all_unpriced_fills = 0 AND w.unknown_pnl_fills = 0 THEN w.all_gross_pnl - w.all_fees END,
-        CASE WHEN w.all_unpriced_fills > 0 THEN 'unpriced_component' WHEN w.unknown_pnl_fills > 0 THEN 'not_available_from_fills' END,
-        NULL::numeric,
-        'insufficient_coverage',
+        x.net_pnl,
+        x.reason,
+        x.net_pnl + u.funding,
+        coalesce(x.reason, CASE WHEN u.funding IS NULL THEN 'insufficient_coverage' END),
+        u.funding,
+        CASE WHEN u.funding IS NULL THEN 'insufficient_coverage' END,
         w.gross_pnl,
         CASE WHEN n.reason IS NULL THEN w.fees END,
         n.reason,
@@ -139,6 +143,27 @@ AS $$
                 WHEN w.unknown_pnl_fills > 0 THEN 'not_available_from_fills'
             END AS reason
     ) AS n
+    -- The same of all markets.
+    CROSS JOIN LATERAL (
+        SELECT
+            CASE WHEN w.all_unpriced_fills = 0 AND w.unknown_pnl_fills = 0 THEN w.all_gross_pnl - w.all_fees END AS net_pnl,
+            CASE
+                WHEN w.all_unpriced_fills > 0 THEN 'unpriced_component'
+                WHEN w.unknown_pnl_fills > 0 THEN 'not_available_from_fills'
+            END AS reason
+    ) AS x
+    -- Joined, not asked for one by one: few of all traders are covered.
+    LEFT JOIN account_coverage AS v
+        ON v.user_address = w.user_address
+       AND v.kind = 'funding'
+       AND v.covered_from <= w.window_start
+       AND v.covered_until >= before
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN v.user_address IS NOT NULL AND known_at IS NULL
+            THEN account_funding_between(w.user_address, w.window_start, before, false)
+        END AS funding
+    ) AS u
     -- What keeps all ratios of the daily series from being defined.
     CROSS JOIN LATERAL (
         SELECT CASE

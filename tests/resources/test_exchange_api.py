@@ -24,6 +24,7 @@ from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
 from vigil_core.errors import InvalidSetting
 from vigil_resources.exchange_api import (
     FUNDING_SCHEMA,
+    USER_FUNDING_SCHEMA,
     Charge,
     CrowdedInstant,
     ExchangeApi,
@@ -1209,3 +1210,90 @@ def test_open_candle_is_not_in_todays_part(world: World) -> None:
 def test_candles_longer_than_a_day_are_not_kept_by_day(world: World, interval: str) -> None:
     with pytest.raises(ValueError, match="divides a day"):
         world.cache().candles("BTC", interval, DAY, DAY)
+
+
+# --- single accounts -----------------------------------------------------------------------------
+
+
+def payments(hours: int, coins: Sequence[str] = ("BTC", "xyz:TSLA")) -> list[WireRow]:
+    """Of each coin every hour; the coins of an hour have one stamp."""
+    return [
+        {
+            "time": START + n * HOUR_MS + 40,
+            "hash": "0x0",
+            "delta": {
+                "type": "funding",
+                "coin": coin,
+                "usdc": f"-0.{n + 1}",
+                "szi": "1.5",
+                "fundingRate": "0.0000125",
+                "nSamples": None,
+            },
+        }
+        for n in range(hours)
+        for coin in coins
+    ]
+
+
+@pytest.mark.parametrize("page", [3, 4, 7, 500])
+def test_all_payments_of_an_account_come_whatever_a_page_holds(page: int) -> None:
+    rows = payments(60)
+    manners = Manners(funding_page=page, weight_per_window=10**9)
+    api, _ = direct(Answers(user_funding={USER: rows}), manners)
+
+    frame = api.user_funding("0x" + USER[2:].upper(), START, START + 60 * HOUR_MS)
+
+    assert frame.schema == pl.Schema(USER_FUNDING_SCHEMA)
+    found = frame.select("time", "coin", "usdc").rows()
+    assert found == [
+        (one["time"], one["delta"]["coin"], Decimal(one["delta"]["usdc"])) for one in rows
+    ]
+    assert api.user_funding(USER, START, START + 40).height == 0
+    assert api.user_funding(USER, START, START + 41).height == 2
+
+
+def test_recorded_payments_are_summed_by_the_day_when_old() -> None:
+    recorded = json.loads(
+        shared_file("data/real/funding/userFunding_0xdae4_part1.json").read_text()
+    )
+    api, _ = direct(Answers(user_funding={USER: recorded}))
+
+    frame = api.user_funding(USER, recorded[0]["time"], recorded[-1]["time"] + 1)
+
+    assert frame.height == len(recorded)
+    assert frame["usdc"].sum() == sum(Decimal(one["delta"]["usdc"]) for one in recorded)
+    summed = frame.drop_nulls("samples")
+    assert 0 < summed.height < frame.height
+    assert (summed["time"] % 86_400_000 == 0).all()
+
+
+@pytest.mark.parametrize("page", [2, 3, 500])
+def test_all_ledger_updates_come_equal_ones_too(page: int) -> None:
+    updates = [
+        {"time": START + n // 2, "hash": "0x1", "delta": {"type": "deposit", "usdc": f"{n // 2}.0"}}
+        for n in range(10)
+    ]
+    manners = Manners(ledger_page=page + 1, weight_per_window=10**9)
+    api, _ = direct(Answers(ledger={USER: updates}), manners)
+
+    found = api.user_ledger(USER, START, START + 5)
+
+    assert [(one.time, one.hash, one.kind, one.delta) for one in found] == [
+        (one["time"], "0x1", "deposit", one["delta"]) for one in updates
+    ]
+    assert api.user_ledger(USER, START, START + 1) == found[:2]
+
+
+def test_the_mode_of_an_account_is_a_text() -> None:
+    api, _ = direct(Answers(modes={USER: "unifiedAccount"}))
+    assert api.user_mode(USER) == "unifiedAccount"
+    assert api.user_mode("0x" + "9" * 40) == "default"
+    with pytest.raises(UnexpectedAnswer, match="expected a text"):
+        api_of(Script({"mode": "default"})).user_mode(USER)
+
+
+def test_payments_that_contradict_each_other_are_refused() -> None:
+    one = payments(1, ["BTC"])[0]
+    other = one | {"delta": one["delta"] | {"usdc": "5"}}
+    with pytest.raises(UnexpectedAnswer, match="two different payments"):
+        api_of(Script([one, other], [one, other], [])).user_funding(USER, START, START + HOUR_MS)

@@ -43,6 +43,15 @@ NAMES = {
 }
 """In the vectors, and in the view."""
 
+OF_ONE = {
+    "unique_perp_coins": "unique_coins",
+    "open_trades": "open_trades",
+    "winning_trades": "winning_trades",
+    "losing_trades": "losing_trades",
+    "median_holding_hours": "median_hold_hours",
+}
+"""Likewise, and in `trader_trades`, which is asked of one trader."""
+
 MONEY = {"perp_volume_usd", *(name for name in NAMES if name.endswith("_usd"))} - {"gross_loss_usd"}
 
 PRICED_OTHERWISE = "spot_fees_in_base_token"
@@ -70,6 +79,11 @@ def figures(
         TraderMetrics(vigil.warehouse).build(day_of(DAY))
         as_of = f"'{day_of(DAY + DAY_MS)}'"
         rows = vigil.records(f"SELECT * FROM trader_metrics WHERE as_of = {as_of}")
+        for row in rows:
+            [more] = vigil.records(
+                f"SELECT * FROM trader_trades('{row['user_address']}', {DAY + DAY_MS})"
+            )
+            row |= {f"of_one_{name}": more[name] for name in OF_ONE.values()}
         by_trader = {row["user_address"]: row for row in rows}
         yield {
             case.values[0]["id"]: by_trader[address(number)]  # type: ignore[index]
@@ -148,6 +162,16 @@ def test_view_holds_the_figures_of_the_vector(
             assert float(found) == pytest.approx(float(wanted), rel=1e-9, abs=1e-12), name
         compared += 1
     assert compared >= 4
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_figures_of_one_trader_are_those_of_the_vector(
+    case: dict[str, Any], figures: dict[str, dict[str, Any]]
+) -> None:
+    for name, published in OF_ONE.items():
+        if name in case["expected"]:
+            found = figures[case["id"]][f"of_one_{published}"]
+            assert found == pytest.approx(case["expected"][name], rel=1e-9), name
 
 
 def test_interval_of_the_win_rate_is_the_vectors(figures: dict[str, dict[str, Any]]) -> None:

@@ -174,10 +174,10 @@ def test_the_books_balance(
 
 
 def test_worlds_without_flow_traders_are_what_they_were(files: WorldFiles) -> None:
-    assert FORMAT_VERSION == 1
+    assert FORMAT_VERSION == 2
     assert "flow_insight" not in TINY.as_json()
-    assert TINY.fingerprint().startswith("8fefe109802d")
-    assert DEMO.fingerprint().startswith("a67a9d8a3ad1")
+    assert TINY.fingerprint().startswith("05286c67615b")
+    assert DEMO.fingerprint().startswith("33b7c3f9b8bb")
     assert "flow" not in files.truth
 
 

@@ -42,7 +42,12 @@ def test_another_process_with_another_hash_seed_writes_the_same_bytes(
 def test_another_seed_gives_another_world(tiny: World, empty: Path) -> None:
     write_world(replace(TINY, seed=8), empty)
 
-    assert digests(empty).keys() == digests(tiny.root).keys()
+    # Those of accounts are named for them.
+    names = [
+        {name for name in digests(root) if "user_funding/" not in name}
+        for root in (empty, tiny.root)
+    ]
+    assert names[0] == names[1]
     assert digests(empty) != digests(tiny.root)
 
 

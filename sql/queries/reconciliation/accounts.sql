@@ -1,6 +1,7 @@
 -- Equity of each account between the snapshot of the day before and that of the day. Parameters: day.
--- Fills count where both days are whole. Whoever held no perp at either end and traded none was
--- paid no funding; of the others it is not known, and of nobody what was deposited.
+-- Fills count where both days are whole. What was paid in funding and what was deposited is known of
+-- accounts whose history was asked for. Of the others, whoever held no perp at either end and traded
+-- none was paid no funding.
 INSERT INTO account_reconciliation (
     day, user_address, start_at, end_at, equity_start_usd, equity_end_usd, gross_realized_pnl_usd,
     fees_usd, funding_usd, unrealized_start_usd, unrealized_end_usd, net_flows_usd, residual_usd,
@@ -11,10 +12,14 @@ WITH ends AS (
         later.address,
         earlier.recorded_at   AS start_at,
         later.recorded_at     AS end_at,
-        earlier.account_value AS equity_start,
-        later.account_value   AS equity_end
+        CASE WHEN m.is_equity THEN earlier.account_value END AS equity_start,
+        CASE WHEN m.is_equity THEN later.account_value END   AS equity_end
     FROM account_equity AS later
     JOIN account_equity AS earlier ON earlier.address = later.address
+    -- Of accounts that were not asked it is taken for the equity.
+    CROSS JOIN LATERAL (
+        SELECT keeps_perps_apart(later.address, later.recorded_at) IS NOT false AS is_equity
+    ) AS m
     WHERE later.recorded_at >= %(day)s AND later.recorded_at < %(day)s::bigint + 86400000
       AND earlier.recorded_at >= %(day)s::bigint - 86400000 AND earlier.recorded_at < %(day)s
       AND later.collapse_known_at IS NULL
@@ -58,13 +63,16 @@ WITH ends AS (
             WHEN NOT c.is_whole OR NOT coalesce(t.has_fees, true) THEN NULL
             ELSE coalesce(t.fees, 0)
         END AS fees,
-        CASE
-            WHEN c.is_whole AND t.user_address IS NULL AND a.address IS NULL AND z.address IS NULL
-                THEN 0
-        END::numeric AS funding,
+        coalesce(
+            account_funding_between(e.address, e.start_at, e.end_at, true),
+            CASE
+                WHEN c.is_whole AND t.user_address IS NULL AND a.address IS NULL AND z.address IS NULL
+                    THEN 0
+            END
+        ) AS funding,
         CASE WHEN coalesce(a.is_known, true) THEN coalesce(a.unrealized, 0) END AS unrealized_start,
         CASE WHEN coalesce(z.is_known, true) THEN coalesce(z.unrealized, 0) END AS unrealized_end,
-        NULL::numeric AS net_flows
+        account_flows_between(e.address, e.start_at, e.end_at) AS net_flows
     FROM ends AS e
     CROSS JOIN coverage AS c
     LEFT JOIN traded AS t ON t.user_address = e.address
