@@ -3,8 +3,9 @@
 All parts in one go, by default of small days in a few minutes; `--full` is what docs/scale.md has.
 Parts, each against a named alternative:
 
-    build   days of trader_totals, each on top of the one before: against the load of the same days,
-            and the first against pandas and DuckDB over the same Parquet, in float64
+    build   days of trader_totals, each on top of the one before, and of round_trips: against the
+            load of the same days; the first of trader_totals against pandas and DuckDB over the
+            same Parquet, in float64; and the steps of the last
     growth  one more day on top of 250 of fewer and of more traders, its labels, and reads of all
             traders and of one, now and as known earlier; on plain Postgres
     bytes   a row of what the days wrote, indexes counted, and what a year of that comes to
@@ -25,6 +26,11 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
 
 from bench.ingest import peak_mb
 from bench.metrics_contestants import CONTESTANTS, prove_equal, run
@@ -32,8 +38,12 @@ from bench.metrics_history import make_history
 from bench.warehouse import _take_in, line, title
 from bench.warehouse_engines import Cost, Engine, engines, load
 from vigil_core.calendar import DAY_MS, day_start_ms
+from vigil_core.metrics.round_trips import round_trips as follow
+from vigil_core.metrics.trader_days import trader_days
+from vigil_resources import round_trips, trader_metrics
+from vigil_resources.copies import rows_in, rows_out
 from vigil_resources.lake import DayOfLake, Lake
-from vigil_resources.statements import query
+from vigil_resources.statements import query, template
 from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
 from vigil_resources.warehouse import DERIVED, Warehouse
 
@@ -71,6 +81,7 @@ class Bench:
     def build(self, engine: Engine) -> dict[date, tuple[Cost, float, int]]:
         """Have the main database hold the figures of all days; cost, server's MB, rows of each."""
         engine.load(self.lake, self.days)
+        warm_up(engine.warehouse)
         engine.build(self.days)
         metrics, built = TraderMetrics(engine.warehouse), {}
         for content in self.days:
@@ -115,6 +126,14 @@ def _private_mb(pid: int) -> float:
     return total / 1024
 
 
+def warm_up(warehouse: Warehouse) -> None:
+    """Have the walks compiled, or what was compiled before read: once for an installation."""
+    with warehouse.connect() as connection:
+        trader_metrics.walk_over(connection, 0)
+        round_trips.walk_over(connection, 0, sql.Identifier("fills"))
+        connection.rollback()
+
+
 # --- build ---------------------------------------------------------------------------------
 
 
@@ -131,7 +150,85 @@ def build_part(bench: Bench) -> None:
             ratio = f"{cost.wall / loaded.wall:5.2f} x load"
             name = f"trader_totals, day {number}: {rows:,} rows"
             line(name, cost, content.rows, ratio, f"server {memory:,.0f} MB")
+            trips = engine.builds[round_trips.RELATION, content.day]
+            ratio = f"{trips.wall / loaded.wall:5.2f} x load"
+            line(f"round_trips, day {number}", trips, content.rows, ratio)
+        print(f"  client: {peak_mb():,.0f} MB at most")
         _contest(bench, engine, first, built[first.day][0])
+        _steps(engine, bench.days[-1])
+
+
+def _steps(engine: Engine, content: DayOfLake) -> None:
+    """Where the build of a day spends its time; the day is left as it was."""
+    title(f"steps of the builds of the last day, {engine.name}")
+    at: dict[str, Any] = {"day": day_start_ms(content.day), "complete": True}
+    with engine.warehouse.connect() as connection:
+        for statement in ("without_loops", "more_memory", "in_order"):
+            connection.execute(query(f"schema/{statement}"))
+        for relation in ("trader_totals", "held_positions", "round_trips", "trader_coin_daily"):
+            delete = sql.SQL("DELETE FROM {} WHERE day = %(day)s")
+            connection.execute(delete.format(sql.Identifier(relation)), at)
+        _steps_of_round_trips(connection, content)
+        _steps_of_trader_totals(connection, content, at)
+        connection.rollback()
+
+
+def _step(connection: psycopg.Connection, name: str, work: Callable[[], Any], fills: int) -> Any:
+    # Of this process and of the connection's: the server knows of the latter when it has ended.
+    cpu, begun = time.process_time() + _cpu_of(connection), time.perf_counter()
+    given = work()
+    wall = time.perf_counter() - begun
+    line(name, Cost(wall, time.process_time() + _cpu_of(connection) - cpu), fills)
+    return given
+
+
+def _cpu_of(connection: psycopg.Connection) -> float:
+    """Seconds that the server's process has used; NaN where it is out of sight."""
+    try:
+        fields = Path(f"/proc/{connection.info.backend_pid}/stat").read_text()
+    except OSError:
+        return float("nan")
+    user, system = fields.rsplit(")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _steps_of_round_trips(connection: psycopg.Connection, content: DayOfLake) -> None:
+    def step(name: str, work: Callable[[], Any]) -> Any:
+        return _step(connection, f"round_trips: {name}", work, content.rows)
+
+    parts = {"day": sql.Literal(day_start_ms(content.day)), "source": sql.Identifier("fills")}
+    statement = template(round_trips.FILLS, **parts)
+    fills = step("fills out", lambda: rows_out(connection, statement, round_trips.FILL_KINDS))
+    asked = template(round_trips.CARRIED, **parts)
+    carried = step(
+        "positions before", lambda: rows_out(connection, asked, round_trips.CARRIED_KINDS)
+    )
+    found = step("walk", lambda: follow(fills, carried))
+    at = pa.array([day_start_ms(content.day)] * found.closed.num_rows)
+    closed = found.closed.append_column("day", at)
+    step(f"{closed.num_rows:,} closed in", lambda: rows_in(connection, "round_trips", closed))
+    at = pa.array([day_start_ms(content.day)] * found.positions.num_rows)
+    left = found.positions.append_column("day", at)
+    step(f"{left.num_rows:,} positions in", lambda: rows_in(connection, "trader_coin_daily", left))
+
+
+def _steps_of_trader_totals(
+    connection: psycopg.Connection, content: DayOfLake, at: dict[str, Any]
+) -> None:
+    def step(name: str, work: Callable[[], Any]) -> Any:
+        return _step(connection, f"trader_totals: {name}", work, content.rows)
+
+    day = at["day"]
+    statement = template("metrics/fills_of_day", day=day)
+    fills = step("fills out", lambda: rows_out(connection, statement, trader_metrics.FILL_KINDS))
+    asked = template("metrics/held_before", day=day)
+    held = step("positions before", lambda: rows_out(connection, asked, trader_metrics.HELD_KINDS))
+    found = step("walk", lambda: trader_days(fills, held, day))
+    connection.execute(query("metrics/create_results"))
+    step("results in", lambda: rows_in(connection, "day_results", found.results))
+    left = found.held.append_column("day", pa.array([day] * found.held.num_rows))
+    step(f"{left.num_rows:,} positions in", lambda: rows_in(connection, "held_positions", left))
+    step("sums carried on", lambda: connection.execute(query("metrics/add_totals"), at))
 
 
 def _contest(bench: Bench, engine: Engine, content: DayOfLake, own: Cost) -> None:
@@ -140,7 +237,7 @@ def _contest(bench: Bench, engine: Engine, content: DayOfLake, own: Cost) -> Non
         result = bench.folder / f"{name}.parquet"
         found = run(name, folder, start, result)
         compared = prove_equal(engine.warehouse, start, result)
-        ratio = f"SQL takes {own.wall / found.wall:5.2f} x"
+        ratio = f"the walk takes {own.wall / found.wall:5.2f} x"
         cost = Cost(found.wall, found.cpu)
         line(f"{name}, day 1", cost, content.rows, ratio, f"{found.peak_mb:,.0f} MB")
     print(f"  figures of {compared:,} traders are equal in all")

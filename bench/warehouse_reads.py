@@ -18,8 +18,9 @@ import psycopg
 from bench.warehouse_contestants import profiles_in_duckdb
 from bench.warehouse_engines import ROUND_TRIPS, Cost, Engine
 from vigil_core.calendar import DAY_MS, day_start_ms
+from vigil_resources import round_trips
 from vigil_resources.backends import Backend
-from vigil_resources.statements import SQL_ROOT, definition, query
+from vigil_resources.statements import SQL_ROOT, query
 from vigil_resources.warehouse import CLASSIFIED_BY, FOREVER, Warehouse
 
 PROFILE_STEPS = ("compute", "delete_gone", "upsert_changed")
@@ -187,7 +188,7 @@ def questions(warehouse: Warehouse, day: date) -> Iterator[Question]:
     for path in sorted((SQL_ROOT / "views").glob("*.sql")):
         yield Question(f"view {path.stem}", f"SELECT * FROM {path.stem}")
     start = day_start_ms(day)
-    values: dict[str, Any] = {"relation": ROUND_TRIPS, "definition": definition(ROUND_TRIPS)}
+    values: dict[str, Any] = {"relation": ROUND_TRIPS, "definition": round_trips.definition()}
     values |= {"day": start, "start": start, "end": start + DAY_MS, "one_in": _SAMPLED}
     values |= {"before": FOREVER, "rule_set": CLASSIFIED_BY}
     for folder in _FOLDERS:

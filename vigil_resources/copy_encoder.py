@@ -21,12 +21,23 @@ from vigil_core.fills.machine_words import (
     store64,
     swap_bytes,
 )
+from vigil_core.fills.wide_integers import WIDE_BYTES, WIDE_SCALE
+
+WIDE = pa.binary(WIDE_BYTES)
+"""A NUMERIC of a sum: a whole number of 320 bits at scale 24, lowest byte first."""
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 
-_INT8, _INT4, _BOOL, _TEXT, _CODED, _JSONB, _NUMERIC = range(7)
-_SIZES = {_INT8: 8, _INT4: 4, _BOOL: 1, _NUMERIC: 8 + 2 * 10}
+_INT8, _INT4, _BOOL, _TEXT, _CODED, _JSONB, _NUMERIC, _WIDE = range(8)
+_MOST_GROUPS, _MOST_WIDE_GROUPS = 10, 26
+_SIZES = {
+    _INT8: 8,
+    _INT4: 4,
+    _BOOL: 1,
+    _NUMERIC: 8 + 2 * _MOST_GROUPS,
+    _WIDE: 8 + 2 * _MOST_WIDE_GROUPS,
+}
 _PIECE_BYTES = 1 << 20
 
 # Of a column, as the compiled code sees it: words at one address.
@@ -38,8 +49,9 @@ _LOWEST = np.uint64(1)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _BASE = np.uint64(10_000)
-_FRACTION_GROUPS = 3
+_FRACTION_GROUPS, _WIDE_FRACTION_GROUPS = 3, WIDE_SCALE // 4
 """Scale 12 in groups of four digits, the base in which Postgres keeps a NUMERIC."""
+_TWO_GROUPS = 100_000_000
 _NEGATIVE = 0x4000
 
 
@@ -57,8 +69,8 @@ class CopyEncoder:
     def pieces(self, table: pa.Table) -> Iterator[bytes]:
         """The rows of a table, without header and trailer, some megabytes at a time.
 
-        Columns may be int64, int32, bool, decimal128(38, 12), and string, plain or as codes of
-        a dictionary.
+        Columns may be int64, int32, bool, decimal128(38, 12), `WIDE`, and string, plain or as
+        codes of a dictionary.
         """
         arrays = [_whole(column) for column in table.columns]
         columns = np.zeros((len(arrays), _COLUMN_BYTES // 8), np.int64)
@@ -68,7 +80,14 @@ class CopyEncoder:
             room += self._describe(words, array, name in self._json, kept)
         if room > self._buffer.size:
             self._buffer = np.empty(room + 64, np.uint8)
-        end = _encode(columns.ctypes.data, len(arrays), table.num_rows, self._buffer.ctypes.data)
+        halves = np.empty(WIDE_BYTES, np.uint8)
+        end = _encode(
+            columns.ctypes.data,
+            len(arrays),
+            table.num_rows,
+            self._buffer.ctypes.data,
+            halves.ctypes.data,
+        )
         view = self._buffer.data[: end - self._buffer.ctypes.data]
         for start in range(0, len(view), _PIECE_BYTES):
             yield bytes(view[start : start + _PIECE_BYTES])
@@ -103,6 +122,7 @@ class CopyEncoder:
             pa.int32(): _INT4,
             pa.bool_(): _BOOL,
             pa.decimal128(38, 12): _NUMERIC,
+            WIDE: _WIDE,
         }[array.type]
         words[_KIND // 8] = kind
         words[_VALUES // 8] = buffers[1].address
@@ -165,9 +185,8 @@ def _numeric(source, at):
         store64(at + 4, np.int64(0))
         return at + 12
     # Groups from the last decimals on, written backwards from where the longest would end.
-    groups = at + 12
-    place = groups + 20
-    count = np.int64(0)
+    end = at + 12 + 2 * _MOST_GROUPS
+    place = end
     while high != _NO_BITS:
         rest = high % _BASE
         high = high // _BASE
@@ -176,15 +195,58 @@ def _numeric(source, at):
         low = ((upper // _BASE) << _HALF) | (lower // _BASE)
         place -= 2
         _put16(place, np.int64(lower % _BASE))
-        count += 1
     while low != _NO_BITS:
         place -= 2
         _put16(place, np.int64(low % _BASE))
         low = low // _BASE
-        count += 1
-    weight = count - 1 - _FRACTION_GROUPS
+    return _finished(at, sign, place, end, _FRACTION_GROUPS)
+
+
+@_compiled
+def _wide_numeric(source, at, halves):
+    """The same of a number of 320 bits at scale 24; `halves` is room for as many bits."""
+    is_negative = load64(source + WIDE_BYTES - 8) < 0
+    carry = _LOWEST
+    for i in range(0, WIDE_BYTES, 8):
+        word = load_word(source + i)
+        if is_negative:
+            word = ~word + carry
+            carry = _LOWEST if carry == _LOWEST and word == _NO_BITS else _NO_BITS
+        store64(halves + i, word)
+    top = WIDE_BYTES - 4
+    while top >= 0 and load32(halves + top) == 0:
+        top -= 4
+    if top < 0:
+        _put32(at, np.int64(8))
+        store64(at + 4, np.int64(0))
+        return at + 12
+    end = at + 12 + 2 * _MOST_WIDE_GROUPS
+    place = end
+    while top >= 0:
+        rest = np.int64(0)
+        for i in range(top, -4, -4):
+            rest = rest << 32 | (load32(halves + i) & 0xFFFFFFFF)
+            store32(halves + i, rest // _TWO_GROUPS)
+            rest = rest % _TWO_GROUPS
+        while top >= 0 and load32(halves + top) == 0:
+            top -= 4
+        place -= 4
+        _put16(place + 2, rest % 10_000)
+        _put16(place, rest // 10_000)
+    while load8(place) == 0 and load8(place + 1) == 0:
+        place += 2
+    sign = np.int64(_NEGATIVE) if is_negative else np.int64(0)
+    return _finished(at, sign, place, end, _WIDE_FRACTION_GROUPS)
+
+
+@_compiled
+def _finished(at, sign, place, end, fraction_groups):
+    """The head of a NUMERIC and, right behind it, the groups that lie from `place` to `end`."""
+    groups = at + 12
+    count = (end - place) >> 1
+    weight = count - 1 - fraction_groups
     # Empty groups at the end are not written, and the scale ends with the last digit.
-    last = np.int64(groups + 18)
+    last = end - 2
     while load8(last) == 0 and load8(last + 1) == 0:
         last -= 2
         count -= 1
@@ -215,7 +277,7 @@ def _text(source, length, at):
 
 
 @_compiled
-def _encode(columns, count, rows, at):
+def _encode(columns, count, rows, at, halves):
     """Write all rows from `at` on; the place behind them."""
     for row in range(rows):
         _put16(at, count)
@@ -231,6 +293,8 @@ def _encode(columns, count, rows, at):
             values = load64(column + _VALUES)
             if kind == _NUMERIC:
                 at = _numeric(values + 16 * row, at)
+            elif kind == _WIDE:
+                at = _wide_numeric(values + WIDE_BYTES * row, at, halves)
             elif kind == _INT8:
                 _put32(at, np.int64(8))
                 store64(at + 4, swap_bytes(load_word(values + 8 * row)))

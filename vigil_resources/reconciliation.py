@@ -167,7 +167,7 @@ class Reconciliation:
             self._lake.manifest(day).version,
             self._lake.day(day).version,
             *(
-                self._warehouse.rows("fills/day_state", {"day": day_start_ms(one)})
+                self._warehouse.rows("reconciliation/loaded", {"day": day_start_ms(one)})
                 for one in (before, day)
             ),
             *(self._balances.version(one) for one in (before, day)),

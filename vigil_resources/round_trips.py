@@ -1,11 +1,40 @@
 """Round trips by the day: positions followed over midnight, and later days kept in step."""
 
+import numpy as np
 import psycopg
+import pyarrow as pa
 from psycopg import sql
 
-from vigil_resources.statements import query, template
+from vigil_core.metrics.round_trips import COUNTED, GATHERED, VERSION, round_trips
+from vigil_resources.copies import rows_in, rows_out
+from vigil_resources.copy_decoder import Kind
+from vigil_resources.statements import digest_of, query, template
 
 RELATION = "round_trips"
+POSITIONS = "trader_coin_daily"
+
+FILLS, CARRIED = "round_trips/fills_of_day", "round_trips/carried"
+
+_MONEY = ("px", "sz", "start_position", "closed_pnl", "fee_usd")
+FILL_KINDS = {
+    **dict.fromkeys(("time", "block_number", "event_index"), Kind.INT),
+    **dict.fromkeys(("user_address", "coin"), Kind.TEXT),
+    **dict.fromkeys(_MONEY, Kind.NARROW),
+    "flags": Kind.INT,
+}
+CARRIED_KINDS = {
+    "user_address": Kind.TEXT,
+    "coin": Kind.TEXT,
+    "position": Kind.POSITION,
+    "position_time": Kind.INT,
+    **dict.fromkeys(COUNTED, Kind.INT),
+    **dict.fromkeys(GATHERED, Kind.WIDE),
+}
+
+
+def definition() -> str:
+    """What decides how a day's rows come out, besides its fills and the days before."""
+    return f"{digest_of(FILLS, CARRIED)}/{VERSION}"
 
 
 def build_day(connection: psycopg.Connection, day: int) -> int:
@@ -49,7 +78,19 @@ def _follow(connection: psycopg.Connection, day: int, *, source: str) -> None:
     whole = sql.Literal(source == "fills")
     connection.execute(template("round_trips/take_away_day", day=day, whole=whole))
     connection.execute(template("round_trips/delete_trips", day=day, whole=whole))
-    connection.execute(template("round_trips/build_day", day=day, source=sql.Identifier(source)))
+    walk_over(connection, day, sql.Identifier(source))
+
+
+def walk_over(connection: psycopg.Connection, day: int, source: sql.Identifier) -> None:
+    """Add the day's rows, which are not there, for the fills of the source."""
+    connection.execute(query("schema/in_order"))
+    parts = {"day": sql.Literal(day), "source": source}
+    fills = rows_out(connection, template(FILLS, **parts), FILL_KINDS)
+    carried = rows_out(connection, template(CARRIED, **parts), CARRIED_KINDS)
+    found = round_trips(fills, carried)
+    for relation, rows in ((RELATION, found.closed), (POSITIONS, found.positions)):
+        at = pa.array(np.full(rows.num_rows, day, np.int64))
+        rows_in(connection, relation, rows.append_column("day", at))
 
 
 def _find_changed(connection: psycopg.Connection, day: int, *, whole: bool) -> None:

@@ -77,17 +77,6 @@ def models() -> dict[str, SchemaObject]:
 
 
 @cache
-def definition(relation: str) -> str:
-    """Digest of what builds a derived relation, where `schema_objects` does not hold it.
-
-    Empty for models, which are rebuilt when theirs changes.
-    """
-    if relation in models():
-        return ""
-    return digest_of(f"{relation}/build_day")
-
-
-@cache
 def digest_of(*statements: str) -> str:
     """Digest of these queries and of the functions that they name, or that those name."""
     functions = {o.relation: o.text for o in manifest() if o.kind == "function"}

@@ -7,12 +7,17 @@ day that changes leaves all later ones stale. Built again from the same, a day i
 from datetime import date
 from typing import Any
 
+import numpy as np
 import psycopg
+import pyarrow as pa
 
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import NotLoaded
+from vigil_core.metrics.trader_days import VERSION, trader_days
 from vigil_resources.artemis_tables import fingerprint
-from vigil_resources.statements import digest_of, manifest, query
+from vigil_resources.copies import rows_in, rows_out
+from vigil_resources.copy_decoder import Kind
+from vigil_resources.statements import digest_of, manifest, query, template
 from vigil_resources.warehouse import Warehouse
 
 METRICS = "trader_metrics"
@@ -20,6 +25,20 @@ LABELS = "trader_labels"
 
 _BUILT, _LABELLED = 0, 1
 """What one process does at a time."""
+
+_MONEY = ("px", "sz", "start_position", "closed_pnl", "fee", "builder_fee", "fee_usd")
+FILL_KINDS = {
+    **dict.fromkeys(("time", "block_number", "event_index"), Kind.INT),
+    **dict.fromkeys(("user_address", "coin"), Kind.TEXT),
+    **dict.fromkeys(_MONEY, Kind.NARROW),
+    "flags": Kind.INT,
+}
+HELD_KINDS = {
+    "user_address": Kind.TEXT,
+    "coin": Kind.TEXT,
+    "position": Kind.POSITION,
+    "mark": Kind.NARROW,
+}
 
 
 class TraderMetrics:
@@ -55,7 +74,8 @@ class TraderMetrics:
             connection.execute(query("metrics/keep_before"), at)
             connection.execute(query("metrics/delete_held"), at)
             connection.execute(query("metrics/delete_totals"), at)
-            count = connection.execute(query("metrics/build_day"), at).rowcount
+            walk_over(connection, at["day"])
+            count = connection.execute(query("metrics/add_totals"), at).rowcount
             connection.execute(query("metrics/add_known"), at)
             state = {"built_from": _metrics_of(inputs), "row_count": count}
             connection.execute(query("metrics/save_state"), at | state)
@@ -126,6 +146,18 @@ def _keep_versions(connection: psycopg.Connection, at: dict[str, Any]) -> None:
     connection.execute(query("metrics/add_state_version"), at)
 
 
+def walk_over(connection: psycopg.Connection, day: int) -> None:
+    """Write `held_positions`, and `day_results` for the rest of the transaction."""
+    connection.execute(query("schema/in_order"))
+    fills = rows_out(connection, template("metrics/fills_of_day", day=day), FILL_KINDS)
+    held = rows_out(connection, template("metrics/held_before", day=day), HELD_KINDS)
+    found = trader_days(fills, held, day)
+    connection.execute(query("metrics/create_results"))
+    rows_in(connection, "day_results", found.results)
+    at = pa.array(np.full(found.held.num_rows, day, np.int64))
+    rows_in(connection, "held_positions", found.held.append_column("day", at))
+
+
 def _row(
     connection: psycopg.Connection, statement: str, values: dict[str, Any]
 ) -> tuple[Any, ...] | None:
@@ -133,7 +165,8 @@ def _row(
 
 
 def _metrics_of(inputs: tuple[Any, ...]) -> str:
-    return fingerprint(inputs, digest_of("metrics/build_day", "metrics/save_trials"), _rules())
+    statements = ("metrics/fills_of_day", "metrics/add_totals", "metrics/save_trials")
+    return fingerprint(inputs, VERSION, digest_of(*statements), _rules())
 
 
 def _labels_of(inputs: tuple[Any, ...]) -> str:

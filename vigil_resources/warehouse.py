@@ -5,7 +5,7 @@ was built from older content is known to be stale.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,9 +14,7 @@ from typing import Any
 
 import polars as pl
 import psycopg
-import pyarrow as pa
 from psycopg import sql
-from psycopg.copy import QueuedLibpqWriter
 
 from vigil_core.calendar import DAY_MS, day_of, day_start_ms
 from vigil_core.desk.parameters import BOUNDS, Bounds
@@ -24,10 +22,10 @@ from vigil_core.errors import ContradictingFills, NotLoaded, RowOutsideItsDay
 from vigil_core.fills.schema import WAREHOUSE_COLUMNS
 from vigil_resources import round_trips, schema_installer
 from vigil_resources.backends import Backend
-from vigil_resources.copy_encoder import HEADER, TRAILER, CopyEncoder
+from vigil_resources.copies import copy_in
 from vigil_resources.lake import DayOfLake, Lake
 from vigil_resources.ledger import LedgerEntry
-from vigil_resources.statements import definition, models, query, template
+from vigil_resources.statements import models, query, template
 
 CLASSIFIED_BY = "seed_100k"
 """Rule set of `trader_profiles.trader_type`."""
@@ -173,12 +171,12 @@ class Warehouse:
 
     def current_days(self, relation: str) -> set[date]:
         """The days whose build of a derived relation is of the fills loaded now."""
-        asked = {"relation": relation, "definition": definition(relation)}
+        asked = {"relation": relation, "definition": _definition(relation)}
         return {day_of(ms) for (ms,) in self.rows("aggregates/current_days", asked)}
 
     def stale_days(self, relation: str) -> set[date]:
         """Loaded days that a derived relation lacks, or holds of older fills."""
-        asked = {"relation": relation, "definition": definition(relation)}
+        asked = {"relation": relation, "definition": _definition(relation)}
         return {day_of(ms) for (ms,) in self.rows("aggregates/stale_days", asked)}
 
     def build_day(self, relation: str, day: date) -> int:
@@ -322,12 +320,14 @@ def _build_day_table(
     groups = (
         group for part in content.parts for group in lake.part_groups(part, list(WAREHOUSE_COLUMNS))
     )
+    columns = sql.SQL(", ").join(map(sql.Identifier, WAREHOUSE_COLUMNS))
+    statement = template("fills/copy_day", new_day=new_day, columns=columns)
     with connection.transaction():
         connection.execute(template("fills/drop_day", day=new_day))
         bounds = {"start": start, "end": start + DAY_MS}
         connection.execute(template("fills/create_day", new_day=new_day, **bounds))
         try:
-            copied = _copy(connection, new_day, groups)
+            copied = copy_in(connection, statement, groups, _JSON_COLUMNS)
         except psycopg.errors.CheckViolation as error:
             raise RowOutsideItsDay(str(day), str(error.diag.message_detail)) from None
         repeated = _make_key(connection, new_day, day)
@@ -365,8 +365,13 @@ def _save_state(
     connection: psycopg.Connection, relation: str, start: int, generation: int, rows: int
 ) -> None:
     state = {"relation": relation, "day": start, "generation": generation, "row_count": rows}
-    state["definition"] = definition(relation)
+    state["definition"] = _definition(relation)
     connection.execute(query("aggregates/save_state"), state)
+
+
+def _definition(relation: str) -> str:
+    """Empty for models, which are rebuilt when theirs changes."""
+    return round_trips.definition() if relation == round_trips.RELATION else ""
 
 
 def _patiently(connection: psycopg.Connection, statement: sql.Composed) -> None:
@@ -379,24 +384,6 @@ def _patiently(connection: psycopg.Connection, statement: sql.Composed) -> None:
         else:
             return
     connection.execute(statement)
-
-
-def _copy(connection: psycopg.Connection, table: sql.Identifier, groups: Iterable[pa.Table]) -> int:
-    """Binary COPY of whole row groups, encoded while the server takes in the ones before."""
-    columns = sql.SQL(", ").join(map(sql.Identifier, WAREHOUSE_COLUMNS))
-    statement = template("fills/copy_day", new_day=table, columns=columns)
-    encoder = CopyEncoder(_JSON_COLUMNS)
-    rows = 0
-    with connection.cursor() as cursor:
-        writer = QueuedLibpqWriter(cursor)
-        with cursor.copy(statement, writer=writer) as copy:
-            copy.write(HEADER)
-            for group in groups:
-                rows += group.num_rows
-                for piece in encoder.pieces(group):
-                    copy.write(piece)
-            copy.write(TRAILER)
-    return rows
 
 
 def _make_key(connection: psycopg.Connection, new_day: sql.Identifier, day: date) -> int:

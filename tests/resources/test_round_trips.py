@@ -203,11 +203,9 @@ def test_another_text_makes_every_day_stale(
     assert vigil.warehouse.stale_days(RELATION) == set()
 
     original = statements.query
-    statements.definition.cache_clear()
     statements.digest_of.cache_clear()
     monkeypatch.setattr(statements, "query", lambda name: original(name) + "-- changed")
     try:
         assert vigil.warehouse.stale_days(RELATION) == {day_of(DAYS[0])}
     finally:
-        statements.definition.cache_clear()
         statements.digest_of.cache_clear()

@@ -7,7 +7,7 @@ import pytest
 from vigil_resources import statements
 from vigil_resources.statements import SchemaObject, digest_of
 
-QUERY = "round_trips/build_day"
+QUERY = "round_trips/fills_of_day"
 
 
 @pytest.mark.parametrize(

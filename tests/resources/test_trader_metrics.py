@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.conftest import Installation
 from tests.reference.round_trips import Fill, random_fills
 from tests.reference.trader_metrics import trader_days, window_figures
-from tests.resources.test_round_trips import COINS, DAYS, USERS, of_day, put
+from tests.resources.test_round_trips import COINS, DAYS, USERS, assert_as_followed, of_day, put
 from vigil_core.calendar import DAY_MS, day_of
 from vigil_core.errors import NotLoaded
 from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
@@ -75,6 +76,50 @@ def test_every_day_and_window_is_as_a_plain_walk_finds_it(vigil: Installation, s
     assert any(value for value in known)
     for as_of in (DAYS[0] + DAY_MS, DAYS[3], DAYS[-1] + DAY_MS, DAYS[-1] + 40 * DAY_MS):
         _assert_windows(vigil, fills, as_of)
+
+
+def test_the_longest_numbers_of_a_fill_add_up(vigil: Installation) -> None:
+    longest = Decimal("9" * 26 + "." + "9" * 12)
+    fills = [
+        Fill(
+            user=USERS[0],
+            coin=coin,
+            px=longest,
+            sz=longest,
+            side=side,
+            time=DAYS[day] + number,
+            block_number=number,
+            event_index=0,
+            start_position=start,
+            closed_pnl=longest,
+            fee=longest.copy_negate(),
+            fee_token="USDC",
+        )
+        for day in (0, 1)
+        for number, (coin, side, start) in enumerate(
+            [
+                # Through zero, and twice as far as a position can be told.
+                ("BTC", "B", -Decimal(10**25)),
+                ("kPEPE", "A", longest.copy_negate()),
+                ("kPEPE", "B", longest),
+            ]
+        )
+    ]
+    for day in DAYS[:2]:
+        load(vigil, fills, day)
+    build(vigil, DAYS[:2])
+
+    assert_as_followed(vigil, fills)
+    with localcontext(prec=200):
+        wanted = trader_days(fills, DAYS[:2])
+        volume = sum((one.volume for one in wanted.values()), start=Decimal(0))
+    rows = vigil.records("SELECT * FROM trader_totals ORDER BY day")
+    assert len(rows) == 2
+    for row in rows:
+        for column in OF_A_DAY:
+            found = getattr(wanted[row["day"], USERS[0]], column)
+            assert row[column] == found, (row["day"], column)
+    assert rows[1]["volume"] == volume
 
 
 def _assert_windows(vigil: Installation, fills: Sequence[Fill], as_of: int) -> None:

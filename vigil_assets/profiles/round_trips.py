@@ -3,8 +3,8 @@
 import dagster as dg
 
 from vigil_assets.partitions import DAILY, days_of, report_day
-from vigil_resources.round_trips import RELATION
-from vigil_resources.statements import definition, query
+from vigil_resources.round_trips import FILLS, RELATION, definition
+from vigil_resources.statements import query
 from vigil_resources.warehouse import Warehouse
 
 
@@ -12,8 +12,8 @@ from vigil_resources.warehouse import Warehouse
     group_name="profiles",
     kinds={"postgres", "sql"},
     deps=["fills"],
-    code_version=definition(RELATION),
-    metadata={"sql": dg.MetadataValue.md(f"```sql\n{query(f'{RELATION}/build_day')}\n```")},
+    code_version=definition(),
+    metadata={"sql": dg.MetadataValue.md(f"```sql\n{query(FILLS)}\n```")},
     **DAILY,
 )
 def round_trips(

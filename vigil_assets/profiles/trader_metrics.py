@@ -12,7 +12,7 @@ from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
     kinds={"postgres", "sql"},
     deps=["fills", "trader_daily", "round_trips"],
     code_version="1",
-    metadata={"sql": dg.MetadataValue.md(f"```sql\n{query('metrics/build_day')}\n```")},
+    metadata={"sql": dg.MetadataValue.md(f"```sql\n{query('metrics/add_totals')}\n```")},
     **DAILY,
 )
 def trader_metrics(

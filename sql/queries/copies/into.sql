@@ -1,0 +1,2 @@
+-- Identifiers: name, columns.
+COPY {name} ({columns}) FROM STDIN WITH (FORMAT binary)

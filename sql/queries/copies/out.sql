@@ -1,0 +1,2 @@
+-- Filled in: statement.
+COPY ({statement}) TO STDOUT WITH (FORMAT binary)
