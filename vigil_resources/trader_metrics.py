@@ -77,7 +77,11 @@ class TraderMetrics:
             walk_over(connection, at["day"])
             count = connection.execute(query("metrics/add_totals"), at).rowcount
             connection.execute(query("metrics/add_known"), at)
-            state = {"built_from": _metrics_of(inputs), "row_count": count}
+            state = {
+                "built_from": _metrics_of(inputs),
+                "row_count": count,
+                "stands_on": inputs[3],
+            }
             connection.execute(query("metrics/save_state"), at | state)
             connection.execute(query("metrics/save_trials"), at)
             _keep_versions(connection, at)

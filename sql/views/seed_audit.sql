@@ -3,7 +3,7 @@
 -- A figure without a correction is NULL with its reason.
 CREATE VIEW seed_audit AS
 WITH last AS (
-    SELECT max(day) + 86400000 AS at FROM metric_state
+    SELECT max(day) + 86400000 AS at FROM settled_days
 )
 SELECT
     p.user_address,

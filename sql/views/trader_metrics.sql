@@ -5,5 +5,5 @@ CREATE VIEW trader_metrics AS
 SELECT
     (to_timestamp(s.day / 1000) AT TIME ZONE 'UTC')::date + 1 AS as_of,
     m.*
-FROM metric_state AS s
+FROM settled_days AS s
 CROSS JOIN LATERAL trader_metrics_between(s.day + 86400000, NULL) AS m;

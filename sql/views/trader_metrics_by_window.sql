@@ -4,6 +4,6 @@ SELECT
     (to_timestamp(s.day / 1000) AT TIME ZONE 'UTC')::date + 1 AS as_of,
     w.name                                                    AS "window",
     m.*
-FROM metric_state AS s
+FROM settled_days AS s
 CROSS JOIN (VALUES ('30d', 30::bigint), ('90d', 90), ('all', NULL)) AS w (name, days)
 CROSS JOIN LATERAL trader_metrics_between(s.day + 86400000, w.days) AS m;

@@ -237,6 +237,22 @@ def test_an_old_day_that_is_restated_changes_its_traders_from_then_on_alone(
     assert digests(vigil) == before
 
 
+def test_while_days_are_built_again_the_views_show_only_those_that_fit_together(
+    vigil: Installation,
+) -> None:
+    fills = random_fills(random.Random(5), USERS, COINS, DAYS, 8)
+    for day in DAYS:
+        load(vigil, fills, day)
+    build(vigil, DAYS)
+
+    load(vigil, [fill for fill in fills if fill.user != USERS[1]], DAYS[1])
+    for rebuilt, day in enumerate(DAYS[1:], start=2):
+        build(vigil, [day])
+        shown = vigil.records("SELECT DISTINCT as_of FROM trader_metrics ORDER BY as_of")
+        assert len(shown) == rebuilt
+        assert len(vigil.records("SELECT DISTINCT as_of FROM trader_metrics_by_window")) == rebuilt
+
+
 def _totals(
     vigil: Installation, versions: str = "known_until IS NULL"
 ) -> dict[tuple[int, str], dict[str, Any]]:
