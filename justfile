@@ -113,7 +113,11 @@ lambda-test:
 lambda-delete:
     @python -m vigil_cli lambda-delete
 
-# The measured comparisons: bench [ingest|stages|warehouse|fifo|artemis|sizes|metrics|persistence]
+# What copying some traders over some days would have given: backtest FILE.json
+backtest *ARGS:
+    @python -m vigil_cli backtest "$@"
+
+# The measured comparisons: bench [ingest|stages|warehouse|fifo|artemis|sizes|metrics|persistence|backtests]
 bench *ARGS:
     @python -m bench "$@"
 

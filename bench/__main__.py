@@ -6,7 +6,17 @@ Without one, all.
 import runpy
 import sys
 
-NAMES = ("ingest", "stages", "warehouse", "fifo", "artemis", "sizes", "metrics", "persistence")
+NAMES = (
+    "ingest",
+    "stages",
+    "warehouse",
+    "fifo",
+    "artemis",
+    "sizes",
+    "metrics",
+    "persistence",
+    "backtests",
+)
 
 if __name__ == "__main__":
     asked = sys.argv[1:2]

@@ -28,6 +28,7 @@ from vigil_assets.checks import (
     hours_present,
     no_rejected_lines,
 )
+from vigil_assets.desk.backtests import backtests, queued_backtests, run_backtests
 from vigil_assets.fills.fills_parquet import fills_parquet
 from vigil_assets.fills.loaded_fills import fills
 from vigil_assets.fills.raw_fills import raw_fills
@@ -42,6 +43,7 @@ from vigil_assets.resources import (
     AccountHistoryResource,
     ArtemisFillsResource,
     AssetCtxsResource,
+    BacktestsResource,
     FundingHistoryResource,
     LakeResource,
     MarketHistoryResource,
@@ -89,6 +91,9 @@ ASSETS = [
     persistence_test,
 ]
 
+ON_REQUEST = [backtests]
+"""Assets without days: no backfill builds them."""
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
@@ -96,7 +101,9 @@ def defs() -> dg.Definitions:
     # Artemis' bucket lets the reader pay for every day compared: only where it is named.
     compared = [agrees_with_artemis] if Settings.from_environment().artemis_is_meant else []
     return dg.Definitions(
-        assets=ASSETS,
+        assets=[*ASSETS, *ON_REQUEST],
+        jobs=[run_backtests],
+        sensors=[queued_backtests],
         asset_checks=[
             hours_present,
             no_rejected_lines,
@@ -127,6 +134,7 @@ def defs() -> dg.Definitions:
             "labels": TraderLabelsResource(),
             "newcomers": NewSmartMoneyResource(),
             "audit": ReconciliationResource(),
+            "backtesting": BacktestsResource(),
         },
         # A process per step would cost more than the step's work.
         executor=dg.in_process_executor,

@@ -5,6 +5,7 @@ from dagster import ConfigurableResource, InitResourceContext
 from vigil_resources.account_history import AccountHistory
 from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.asset_ctxs import AssetCtxs
+from vigil_resources.backtests import Backtests
 from vigil_resources.funding_history import FundingHistory
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
@@ -24,6 +25,7 @@ from vigil_resources.wiring import (
     open_account_history,
     open_artemis_fills,
     open_asset_ctxs,
+    open_backtests,
     open_funding_history,
     open_lake,
     open_market_history,
@@ -169,3 +171,10 @@ class NewSmartMoneyResource(ConfigurableResource[NewSmartMoney]):
 
     def create_resource(self, context: InitResourceContext) -> NewSmartMoney:  # noqa: ARG002
         return open_new_smart_money(Settings.from_environment())
+
+
+class BacktestsResource(ConfigurableResource[Backtests]):
+    """Requests for backtests, and the tape that they run over."""
+
+    def create_resource(self, context: InitResourceContext) -> Backtests:  # noqa: ARG002
+        return open_backtests(Settings.from_environment())

@@ -9,6 +9,7 @@ from pathlib import Path
 from psycopg import Error as DatabaseError
 
 from vigil_cli import database, disk, sample, sources
+from vigil_cli.backtest import backtest
 from vigil_cli.ready import dagster_ready
 from vigil_core.errors import VigilError
 from vigil_resources.settings import PROJECT_ROOT, Settings
@@ -99,6 +100,8 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             from vigil_cli import lambda_function
 
             lambda_function.delete(settings)
+        case "backtest":
+            return backtest(settings, arguments.file)
         case "clean":
             disk.clean(settings, yes=arguments.yes)
         case "disk":
@@ -151,6 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument("--lambda", dest="by_lambda", action="store_true", help="by your own Lambda")
     for name in ("lambda-deploy", "lambda-test", "lambda-delete"):
         recipes.add_parser(name)
+    tested = recipes.add_parser("backtest", help="copying some traders over some days")
+    tested.add_argument("file", type=Path, help="the request, JSON; - for standard input")
     recipes.add_parser("clean").add_argument("--yes", action="store_true", help="do not ask")
     return parser
 

@@ -145,3 +145,19 @@ class NothingToAnalyze(VigilError):
 
     def __init__(self) -> None:
         super().__init__("no day is loaded: run `backfill START END`, or `demo`, first")
+
+
+class InvalidBacktest(VigilError):
+    """A backtest was asked for that cannot be run as it is written."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field = field
+        self.reason = reason
+        super().__init__(f"backtest request: {field}: {reason}")
+
+
+class BacktestMissing(VigilError):
+    """No backtest has this number."""
+
+    def __init__(self, backtest_id: int) -> None:
+        super().__init__(f"there is no backtest {backtest_id}")

@@ -10,6 +10,7 @@ from vigil_resources.account_history import AccountHistory
 from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.artemis_tables import ArtemisTables
 from vigil_resources.asset_ctxs import AssetCtxs
+from vigil_resources.backtests import Backtests
 from vigil_resources.chats import Chats
 from vigil_resources.embedded_postgres import EmbeddedPostgres
 from vigil_resources.exchange_api import ExchangeApi, WeightBudget
@@ -219,6 +220,11 @@ def open_training_set(settings: Settings) -> TrainingSet:
 def open_persistence_tests(settings: Settings) -> PersistenceTests:
     """Whether rankings of traders hold out of sample."""
     return PersistenceTests(ArtemisTables(open_warehouse(settings)), PERSISTENCE)
+
+
+def open_backtests(settings: Settings) -> Backtests:
+    """Requests for backtests, and their runs."""
+    return Backtests(open_warehouse(settings), settings.bounds)
 
 
 def dagster_storage_url(settings: Settings) -> str:

@@ -156,7 +156,7 @@ class Founder:
         self._add(
             DirectionalLucky(
                 self._own_floor(f"directional_lucky/{index}"), lucky,
-                spec.directional_notional_usd, spec.orders_per_session,
+                spec.directional_notional_usd, spec.orders_per_session, spec.lucky_days,
             ),
             lucky, "directional_lucky", "SMART_DIRECTIONAL",
             "Flips coins and was picked from many for its result; it has no skill, but lifetime"

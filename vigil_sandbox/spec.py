@@ -50,6 +50,9 @@ class WorldSpec:
     rhythms_each: int = 0
     """Accounts per rhythm of trading: scalper, bot, day trader, keeper."""
 
+    lucky_days: int | None = None
+    """The lucky are picked by their first so many days, and go on flipping coins. None: by all."""
+
     @property
     def start_ms(self) -> int:
         midnight = datetime(
@@ -68,6 +71,8 @@ class WorldSpec:
             del content["flow_insight"]
         if not self.rhythms_each:
             del content["rhythms_each"]
+        if self.lucky_days is None:
+            del content["lucky_days"]
         return content
 
     def fingerprint(self) -> str:

@@ -120,14 +120,23 @@ class DirectionalSkilled:
 class DirectionalLucky:
     """Flips a coin for market and side, and is in this world for having flipped well.
 
-    Many such flippers are drawn and the one whom these prices made richest is kept, as a list
-    of past winners would. It never looks ahead when it decides, so it has no skill.
+    Many such flippers are drawn and the one whom these prices made richest in the first
+    `lucky_days` (all, where that is None) is kept, as a list of past winners would. It never looks
+    ahead when it decides, so it has no skill.
     """
 
     _FLIPPERS = 1_500
 
-    def __init__(self, floor: Floor, account: Account, notional_usd: int, order_count: int) -> None:
+    def __init__(
+        self,
+        floor: Floor,
+        account: Account,
+        notional_usd: int,
+        order_count: int,
+        lucky_days: int | None = None,
+    ) -> None:
         self._floor = floor
+        self._lucky_days = lucky_days
         self._session = Session(floor, account, notional_usd, order_count)
 
     def plan(self) -> None:
@@ -141,7 +150,8 @@ class DirectionalLucky:
             [(rng.choice(_CALM_COINS), rng.random() < 0.5) for _ in starts]
             for _ in range(self._FLIPPERS)
         ]
-        winner = max(flippers, key=lambda flips: self._return(starts, flips))
+        count = None if self._lucky_days is None else self._lucky_days * len(_SESSION_STARTS)
+        winner = max(flippers, key=lambda flips: self._return(starts[:count], flips[:count]))
         for start_ms, (coin, is_long) in zip(starts, winner, strict=True):
             self._session.plan(coin, is_long=is_long, start_ms=start_ms, hours=_SESSION_HOURS)
 

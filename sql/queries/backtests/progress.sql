@@ -1,0 +1,1 @@
+UPDATE backtests SET progress = %(progress)s WHERE backtest_id = %(backtest_id)s

@@ -1,0 +1,1 @@
+SELECT pg_advisory_unlock(hashtext('backtests'), %(backtest_id)s::int)

@@ -1,0 +1,1 @@
+"""The desk: paper accounts of followed traders."""
