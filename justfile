@@ -9,9 +9,29 @@ default:
 demo *ARGS:
     @python -m vigil_cli demo "$@"
 
-# Dagster's web server and daemon
+# Dagster's web server and daemon, the API and the pages
 up *ARGS:
     @python -m vigil_cli up "$@"
+
+# The API and the pages alone: api [--port N]
+api *ARGS:
+    @python -m vigil_cli api "$@"
+
+# Make a key, shown this one time: api-key-create LABEL [--scope read|manage|admin] [--days N]
+api-key-create *ARGS:
+    @python -m vigil_cli api-key-create "$@"
+
+# What is known of every key
+api-key-list:
+    @python -m vigil_cli api-key-list
+
+# Let a key open nothing any more: api-key-revoke KEY
+api-key-revoke *ARGS:
+    @python -m vigil_cli api-key-revoke "$@"
+
+# Write openapi.json
+openapi:
+    @python -m vigil_cli openapi
 
 # Materialize the days START … END: backfill START END [--select ASSETS] [--force]
 backfill *ARGS:
@@ -146,6 +166,14 @@ lint:
 # Whether Dagster can load everything
 check-definitions:
     python -m vigil_cli check-definitions
+
+# Copy the scripts of package-lock.json into the pages (needs npm)
+vendor:
+    @python -m vigil_cli vendor
+
+# Decide about alerts of followed traders by what is known now, and send what waits
+alerts:
+    @python -m vigil_cli alerts
 
 # Write requirements.lock anew from pyproject.toml
 lock:

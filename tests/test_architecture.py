@@ -42,6 +42,7 @@ ALLOWED = {
         "vigil_resources",
         "fastapi",
         "jinja2",
+        "markupsafe",
         "psycopg",
         "psycopg_pool",
         "pydantic",

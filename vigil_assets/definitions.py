@@ -29,6 +29,8 @@ from vigil_assets.checks import (
     no_rejected_lines,
 )
 from vigil_assets.desk.backtests import backtests, queued_backtests, run_backtests
+from vigil_assets.desk.paper_trading import desk_alerts, paper_trading
+from vigil_assets.desk.published_traders import published_traders
 from vigil_assets.fills.fills_parquet import fills_parquet
 from vigil_assets.fills.loaded_fills import fills
 from vigil_assets.fills.raw_fills import raw_fills
@@ -41,16 +43,20 @@ from vigil_assets.profiles.trader_metrics import trader_labels, trader_metrics
 from vigil_assets.profiles.trader_profiles import trader_profiles
 from vigil_assets.resources import (
     AccountHistoryResource,
+    AlertsResource,
     ArtemisFillsResource,
     AssetCtxsResource,
     BacktestsResource,
+    DeliveriesResource,
     FundingHistoryResource,
     LakeResource,
     MarketHistoryResource,
     NewSmartMoneyResource,
     OpenInterestResource,
+    PaperTradingResource,
     PerpBalancesResource,
     PersistenceTestsResource,
+    PublishedTradersResource,
     RawFillsResource,
     ReconciliationResource,
     SnapshotsResource,
@@ -89,6 +95,8 @@ ASSETS = [
     training_set,
     reconciliation,
     persistence_test,
+    published_traders,
+    paper_trading,
 ]
 
 ON_REQUEST = [backtests]
@@ -103,7 +111,7 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=[*ASSETS, *ON_REQUEST],
         jobs=[run_backtests],
-        sensors=[queued_backtests],
+        sensors=[queued_backtests, desk_alerts],
         asset_checks=[
             hours_present,
             no_rejected_lines,
@@ -128,6 +136,7 @@ def defs() -> dg.Definitions:
             "balances": PerpBalancesResource(),
             "interest": OpenInterestResource(),
             "persistence": PersistenceTestsResource(),
+            "published": PublishedTradersResource(),
             "snapshots": SnapshotsResource(),
             "training": TrainingSetResource(),
             "metrics": TraderMetricsResource(),
@@ -135,6 +144,9 @@ def defs() -> dg.Definitions:
             "newcomers": NewSmartMoneyResource(),
             "audit": ReconciliationResource(),
             "backtesting": BacktestsResource(),
+            "paper": PaperTradingResource(),
+            "alerts": AlertsResource(),
+            "outbox": DeliveriesResource(),
         },
         # A process per step would cost more than the step's work.
         executor=dg.in_process_executor,

@@ -3,16 +3,20 @@
 from dagster import ConfigurableResource, InitResourceContext
 
 from vigil_resources.account_history import AccountHistory
+from vigil_resources.alerts import Alerts
 from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.backtests import Backtests
+from vigil_resources.deliveries import Deliveries
 from vigil_resources.funding_history import FundingHistory
 from vigil_resources.lake import Lake
 from vigil_resources.market_history import MarketHistory
 from vigil_resources.new_smart_money import NewSmartMoney
 from vigil_resources.open_interest import OpenInterest
+from vigil_resources.paper import PaperTrading
 from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.persistence import PersistenceTests
+from vigil_resources.published import PublishedTraders
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.reconciliation import Reconciliation
 from vigil_resources.settings import Settings
@@ -23,16 +27,20 @@ from vigil_resources.wallets import Wallets
 from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import (
     open_account_history,
+    open_alerts,
     open_artemis_fills,
     open_asset_ctxs,
     open_backtests,
+    open_deliveries,
     open_funding_history,
     open_lake,
     open_market_history,
     open_new_smart_money,
     open_open_interest,
+    open_paper_trading,
     open_perp_balances,
     open_persistence_tests,
+    open_published_traders,
     open_raw_fills,
     open_reconciliation,
     open_snapshots,
@@ -178,3 +186,31 @@ class BacktestsResource(ConfigurableResource[Backtests]):
 
     def create_resource(self, context: InitResourceContext) -> Backtests:  # noqa: ARG002
         return open_backtests(Settings.from_environment())
+
+
+class PublishedTradersResource(ConfigurableResource[PublishedTraders]):
+    """What lists of traders are made of."""
+
+    def create_resource(self, context: InitResourceContext) -> PublishedTraders:  # noqa: ARG002
+        return open_published_traders(Settings.from_environment())
+
+
+class PaperTradingResource(ConfigurableResource[PaperTrading]):
+    """The warehouse's fills, and the desk's tables made of them."""
+
+    def create_resource(self, context: InitResourceContext) -> PaperTrading:  # noqa: ARG002
+        return open_paper_trading(Settings.from_environment())
+
+
+class AlertsResource(ConfigurableResource[Alerts]):
+    """Limits of followed traders, and the alerts about them."""
+
+    def create_resource(self, context: InitResourceContext) -> Alerts:  # noqa: ARG002
+        return open_alerts(Settings.from_environment())
+
+
+class DeliveriesResource(ConfigurableResource[Deliveries]):
+    """The outbox: `VIGIL_WEBHOOK_URL`, `VIGIL_SMTP_URL`."""
+
+    def create_resource(self, context: InitResourceContext) -> Deliveries:  # noqa: ARG002
+        return open_deliveries(Settings.from_environment())

@@ -41,6 +41,27 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             from vigil_cli.services import up
 
             up(settings)
+        case "api":
+            from vigil_cli.api import serve
+
+            serve(settings, arguments.port)
+        case "api-key-create":
+            from vigil_cli.api import create_key
+
+            scopes = arguments.scope or ["read"]
+            create_key(settings, arguments.label, scopes, arguments.days)
+        case "api-key-list":
+            from vigil_cli.api import list_keys
+
+            list_keys(settings)
+        case "api-key-revoke":
+            from vigil_cli.api import revoke_key
+
+            revoke_key(settings, arguments.key)
+        case "openapi":
+            from vigil_cli.api import describe
+
+            describe(settings)
         case "backfill":
             from vigil_cli.backfill import backfill
 
@@ -74,10 +95,18 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             return database.shell(settings, arguments.arguments)
         case "db-reset":
             database.reset(settings, arguments.yes_drop)
+        case "alerts":
+            from vigil_cli.desk import alerts
+
+            alerts(settings)
         case "analyze":
             from vigil_cli.analyze import analyze
 
             print(analyze(settings))
+        case "vendor":
+            from vigil_cli.vendor import vendor
+
+            vendor()
         case "import-leaderboard":
             sources.import_leaderboard(settings, arguments.file)
         case "import-chat":
@@ -116,7 +145,15 @@ def _parser() -> argparse.ArgumentParser:
     recipes = parser.add_subparsers(dest="recipe", required=True, metavar="RECIPE")
     demo_parser = recipes.add_parser("demo", help="the main job on simulated data")
     demo_parser.add_argument("--once", action="store_true", help="exit when all is built")
-    recipes.add_parser("up", help="Dagster's web server and daemon")
+    recipes.add_parser("up", help="Dagster's web server and daemon, the API and the pages")
+    recipes.add_parser("api", help="the API and the pages alone").add_argument("--port", type=int)
+    created = recipes.add_parser("api-key-create", help="make a key, and show it this one time")
+    created.add_argument("label")
+    created.add_argument("--scope", action="append", help="read (default), manage, admin")
+    created.add_argument("--days", type=int, help="until it expires; default: never")
+    recipes.add_parser("api-key-list")
+    recipes.add_parser("api-key-revoke").add_argument("key", help="the 8 characters after vgl_")
+    recipes.add_parser("openapi", help="write openapi.json")
     for name in ("backfill", "fetch-data", "cloud-load", "local-load"):
         days = recipes.add_parser(name, help="UTC days START … END, both included")
         days.add_argument("start", type=date.fromisoformat)
@@ -135,13 +172,14 @@ def _parser() -> argparse.ArgumentParser:
     # One transaction installs all; the two parts of old are other names of it.
     for name in ("db-base", "db-aggregates"):
         recipes.add_parser(name)
-    for name in ("db-local-up", "db-local-down", "disk", "check-definitions"):
+    for name in ("db-local-up", "db-local-down", "disk", "vendor", "check-definitions"):
         recipes.add_parser(name)
     recipes.add_parser("db-query", help="SQL that may not write").add_argument("sql")
     # psql's own options are no options here: nothing a user can type is a prefix.
     psql = recipes.add_parser("db-shell", prefix_chars="\0", add_help=False)
     psql.add_argument("arguments", nargs="*")
     recipes.add_parser("db-reset").add_argument("--yes-drop", metavar="NAME")
+    recipes.add_parser("alerts", help="decide about alerts, and send what waits")
     recipes.add_parser("analyze", help="the report over all that is loaded")
     for name in ("import-leaderboard", "import-chat"):
         recipes.add_parser(name, help="an exported file").add_argument("file", type=Path)

@@ -13,7 +13,7 @@ from vigil_assets.audit.reconciliation import fills_are_what_came
 from vigil_assets.definitions import ASSETS, defs
 from vigil_assets.staleness import POSITIONS, PROFILES, Staleness, batches
 from vigil_cli.ready import dagster_ready
-from vigil_core.calendar import FIRST_DAY, day_start_ms, days_between
+from vigil_core.calendar import DAY_MS, FIRST_DAY, day_start_ms, days_between
 from vigil_core.errors import InvalidSetting, PartitionsFailed, StoreFailed
 from vigil_core.snapshots import asset_ctxs
 from vigil_resources.account_history import RELATION as ACCOUNTS
@@ -21,7 +21,9 @@ from vigil_resources.exchange_api import PUBLIC_API
 from vigil_resources.funding_history import RELATION as FUNDING
 from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.open_interest import RELATIONS as INTEREST
+from vigil_resources.paper import RELATIONS as PAPER
 from vigil_resources.persistence import RELATION as PERSISTENCE
+from vigil_resources.published import RELATION as PUBLISHED
 from vigil_resources.reconciliation import RELATION as RECONCILIATION
 from vigil_resources.settings import Settings, foreign_api
 from vigil_resources.snapshots import FEATURES, LABELS
@@ -39,8 +41,10 @@ from vigil_resources.wiring import (
     open_market_history,
     open_new_smart_money,
     open_open_interest,
+    open_paper_trading,
     open_perp_balances,
     open_persistence_tests,
+    open_published_traders,
     open_raw_fills,
     open_reconciliation,
     open_snapshots,
@@ -121,7 +125,7 @@ def backfill(
         staleness = Staleness(instance, *clients)
         stages = _stages(settings)
         later = frozenset[str]().union(*(stage.names for stage in stages))
-        at_once = {PROFILES, WATCHLIST, NEWCOMERS, POSITIONS, PERSISTENCE, CONTEXTS}
+        at_once = {PROFILES, WATCHLIST, NEWCOMERS, POSITIONS, PERSISTENCE, PUBLISHED, CONTEXTS}
         daily = selected - at_once - later
         needed = [(day, daily if force else staleness.of_day(day) & daily) for day in days]
         worked = [day for day, names in needed if names]
@@ -157,6 +161,10 @@ def backfill(
             tested, test_failures = _persistence(instance, settings, days, force=force)
             worked = sorted({*worked, *tested})
             failed += test_failures
+        if PUBLISHED in selected:
+            published, publish_failures = _published(instance, settings, days, force=force)
+            worked = sorted({*worked, *published})
+            failed += publish_failures
         if CONTEXTS in selected:
             context_days, context_failures = _contexts(instance, settings, days, force=force)
             worked = sorted({*worked, *context_days})
@@ -223,6 +231,21 @@ def _persistence(
     return list(days), failed
 
 
+def _published(
+    instance: dg.DagsterInstance, settings: Settings, days: Sequence[date], *, force: bool
+) -> tuple[list[date], list[tuple[str, str]]]:
+    """What lists show, once, as of the last day built: the days, and what failed."""
+    seen = instance.get_materialized_partitions(dg.AssetKey(PUBLISHED))
+    is_seen = all(str(day) in seen for day in days)
+    client = open_published_traders(settings)
+    if not client.is_possible() or (not force and is_seen and client.is_current()):
+        return [], []
+    begun = time.monotonic()
+    failed = _run(instance, days, frozenset({PUBLISHED}))
+    _say(f"{PUBLISHED}: {time.monotonic() - begun:.1f} s")
+    return list(days), failed
+
+
 @dataclass(frozen=True)
 class _Stage:
     """Assets of the feature line that are made together, and whether a day of them is current.
@@ -234,6 +257,8 @@ class _Stage:
     names: frozenset[str]
     open: Callable[[], Callable[[date], bool]]
     """Gives `is_current`. Opened by those who asked for the stage: the API may be another's."""
+    first_ms: Callable[[], int | None] = lambda: 0
+    """Days that end before it are none of the stage's; None: no day is."""
 
 
 def _stages(settings: Settings) -> list[_Stage]:
@@ -270,6 +295,12 @@ def _stages(settings: Settings) -> list[_Stage]:
             lambda: open_reconciliation(settings).is_current,
         ),
         _Stage("training", frozenset({TRAINING}), lambda: open_training_set(settings).is_current),
+        _Stage(
+            "paper trading",
+            frozenset(PAPER),
+            lambda: open_paper_trading(settings).is_current,
+            lambda: open_paper_trading(settings).first_followed(),
+        ),
     ]
 
 
@@ -285,6 +316,10 @@ def _follow(
 
     A day that was rebuilt may leave the next one stale: a quiet coin goes on from the day before.
     """
+    first = stage.first_ms()
+    there = [day for day in there if first is not None and day_start_ms(day) + DAY_MS > first]
+    if not there:
+        return [], []
     is_current = stage.open()
     seen = [instance.get_materialized_partitions(dg.AssetKey(name)) for name in stage.names]
     needed = [

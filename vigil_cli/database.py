@@ -18,8 +18,7 @@ from vigil_resources.reader import connect_reader, read
 from vigil_resources.settings import Settings
 from vigil_resources.warehouse import DERIVED
 from vigil_resources.wiring import (
-    DATABASE,
-    embedded_postgres,
+    database_url,
     open_trader_labels,
     open_trader_metrics,
     open_warehouse,
@@ -33,11 +32,6 @@ class NotConfirmed(VigilError):
 def local(settings: Settings) -> Settings:
     """The same settings with the embedded database."""
     return replace(settings, database_url=None)
-
-
-def database_url(settings: Settings) -> str:
-    """`DATABASE_URL`, or the embedded database's. Raises `ServerNotRunning`."""
-    return settings.database_url or embedded_postgres(settings).url(DATABASE)
 
 
 def ask(question: str) -> str:

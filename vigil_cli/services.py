@@ -1,6 +1,7 @@
-"""Dagster's web server and daemon, as children of this process."""
+"""Dagster's web server and daemon, the API and the pages, as children of this process."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from vigil_resources.embedded_postgres import free_port
 from vigil_resources.settings import PROJECT_ROOT, Settings
 
 PREFERRED_PORT = 3000
+API_PORT = 8000
 START_SECONDS = 120
 
 _STOPS = {signal.SIGINT, signal.SIGTERM}
@@ -29,9 +31,12 @@ class ServiceFailed(VigilError):
 def up(settings: Settings) -> None:
     """Run until Ctrl-C."""
     with dagster_ready(settings), services() as address:
-        print(f"Dagster UI   {address}\nstop with Ctrl-C", flush=True)
-        stopped = signal.sigwait(_STOPS)
-        print(f"stopping ({signal.Signals(stopped).name})", file=sys.stderr)
+        # The pages link to the assets behind them.
+        os.environ.setdefault("VIGIL_DAGSTER_URL", address)
+        with api_service(settings) as api:
+            print(f"Vigil        {api}\nDagster UI   {address}\nstop with Ctrl-C", flush=True)
+            stopped = signal.sigwait(_STOPS)
+            print(f"stopping ({signal.Signals(stopped).name})", file=sys.stderr)
 
 
 @contextmanager
@@ -55,6 +60,17 @@ def services() -> Iterator[str]:
             stack.enter_context(_child(["dagster-daemon", "run", "-w", "workspace.yaml"])),
         ]
         _wait_until_answers(f"{address}/server_info", children)
+        yield address
+
+
+@contextmanager
+def api_service(settings: Settings) -> Iterator[str]:
+    """The API and the pages; gives their address once they answer."""
+    port = free_port(API_PORT)
+    address = f"http://{settings.api_host}:{port}"
+    command = ["python", "-m", "vigil_cli", "api", "--port", str(port)]
+    with _stops_wait(), _child(command) as child:
+        _wait_until_answers(f"{address}/healthz", [child])
         yield address
 
 

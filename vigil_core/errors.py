@@ -147,6 +147,53 @@ class NothingToAnalyze(VigilError):
         super().__init__("no day is loaded: run `backfill START END`, or `demo`, first")
 
 
+class NotFound(VigilError):
+    """Nothing of this name is there."""
+
+    def __init__(self, kind: str, name: object) -> None:
+        self.kind = kind
+        self.name = name
+        super().__init__(f"there is no {kind} {name}")
+
+
+class StaleVersion(VigilError):
+    """Somebody else changed the row since it was read; `current` is what it is now."""
+
+    def __init__(self, kind: str, current: object, asked: int, found: int) -> None:
+        self.current = current
+        super().__init__(f"this {kind} is at version {found} by now, not {asked}")
+
+
+class Duplicate(VigilError):
+    """What may be there once is there already."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is there already")
+
+
+class OutOfBounds(VigilError):
+    """A setting is not within what may be set."""
+
+    def __init__(self, setting: str) -> None:
+        self.setting = setting
+        super().__init__(f"{setting} is outside what may be set")
+
+
+class IsArchived(VigilError):
+    """What was archived is kept as it is."""
+
+    def __init__(self, kind: str, name: object) -> None:
+        super().__init__(f"{kind} {name} is archived; nothing of it can be changed any more")
+
+
+class NotPromotable(VigilError):
+    """The record does not allow live-readiness; `failing` holds what is not met."""
+
+    def __init__(self, name: str, failing: Sequence[str]) -> None:
+        self.failing = list(failing)
+        super().__init__(f"{name} stays on paper: {'; '.join(failing)}")
+
+
 class InvalidBacktest(VigilError):
     """A backtest was asked for that cannot be run as it is written."""
 

@@ -33,6 +33,17 @@ def connect_reader(
         is_embedded: Whether the server is Vigil's own, where the role may log in.
         say: Called with what holds less than it should.
     """
+    address = reader_address(url, is_embedded=is_embedded, say=say)
+    connection = psycopg.connect(address, application_name="vigil db-query")
+    connection.read_only = True
+    return connection
+
+
+def reader_address(url: str, *, is_embedded: bool, say: Callable[[str], None]) -> str:
+    """Where to connect, as whom and with which options, for `connect_reader` and for pools.
+
+    Holds a password: neither to be logged nor shown.
+    """
     options = _OPTIONS
     with psycopg.connect(url) as owner:
         if is_embedded:
@@ -51,9 +62,7 @@ def connect_reader(
                 f"this user may not make the role {ROLE}, or not let it read: "
                 "one statement in a read-only transaction instead"
             )
-    connection = psycopg.connect(url, options=options, application_name="vigil db-query")
-    connection.read_only = True
-    return connection
+    return make_conninfo(url, options=options)
 
 
 def read(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -62,6 +63,18 @@ class Settings:
     """Within which a followed trader's settings may be set: `VIGIL_MULTIPLIER_BOUNDS`."""
     api_token: str | None = field(repr=False)
     """Bearer token for writes: `VIGIL_API_TOKEN`. None: writes from this machine only."""
+    api_host: str
+    """Address that the API listens on: `VIGIL_API_HOST`."""
+    api_names: tuple[str, ...]
+    """Further names that it is reached by, behind a proxy for one: `VIGIL_API_NAMES`."""
+    webhook_url: str | None = field(repr=False)
+    """Where alerts and intents are posted: `VIGIL_WEBHOOK_URL`. Never logged."""
+    webhook_secret: str | None = field(repr=False)
+    """Signs them: `VIGIL_WEBHOOK_SECRET`. Never logged."""
+    smtp_url: str | None = field(repr=False)
+    """Mail server for alerts, with its login: `VIGIL_SMTP_URL`. Never logged."""
+    alert_email: str | None
+    """Who gets them: `VIGIL_ALERT_EMAIL`."""
     telegram_url: str
     """Root of Telegram's Bot API: `VIGIL_TELEGRAM_URL`."""
     telegram_token: str | None = field(repr=False)
@@ -70,6 +83,8 @@ class Settings:
     """Postgres; None is the embedded one under `data_dir`."""
     dagster_pg_url: str | None = field(repr=False)
     """Dagster's storage; None is the embedded Postgres."""
+    dagster_url: str | None
+    """Where Dagster's pages are, for links to them: `VIGIL_DAGSTER_URL`, which `up` sets."""
     dagster_home: Path
     postgres_bin: Path | None
     """Another folder with `initdb`, `pg_ctl` and `postgres`."""
@@ -102,10 +117,17 @@ class Settings:
             lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
             bounds=_bounds(given.get("VIGIL_MULTIPLIER_BOUNDS", "0.5,2")),
             api_token=given.get("VIGIL_API_TOKEN"),
+            api_host=given.get("VIGIL_API_HOST", "127.0.0.1").strip(),
+            api_names=tuple(given.get("VIGIL_API_NAMES", "").lower().replace(",", " ").split()),
+            webhook_url=_url(given, "VIGIL_WEBHOOK_URL", ("https", "http")),
+            webhook_secret=given.get("VIGIL_WEBHOOK_SECRET"),
+            smtp_url=_url(given, "VIGIL_SMTP_URL", ("smtp", "smtps")),
+            alert_email=_email(given.get("VIGIL_ALERT_EMAIL")),
             telegram_url=given.get("VIGIL_TELEGRAM_URL", "https://api.telegram.org"),
             telegram_token=given.get("VIGIL_TELEGRAM_TOKEN"),
             database_url=_postgres(given, "DATABASE_URL"),
             dagster_pg_url=_postgres(given, "DAGSTER_PG_URL"),
+            dagster_url=given.get("VIGIL_DAGSTER_URL", "").rstrip("/") or None,
             dagster_home=_path(given.get("DAGSTER_HOME", "dagster_home")),
             postgres_bin=_path(given["VIGIL_PG_BIN"]) if "VIGIL_PG_BIN" in given else None,
             s3={
@@ -184,6 +206,28 @@ def _root(text: str) -> str:
     if text.startswith("s3://"):
         return text.rstrip("/")
     return str(_path(text))
+
+
+def _url(given: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    expected = " or ".join(f"{scheme}://host…" for scheme in schemes)
+    try:
+        url = urlsplit(value)
+        is_one = url.scheme in schemes and url.hostname and url.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or not value.isascii() or any(c.isspace() for c in value):
+        # Not repeated: a password may stand in it.
+        raise InvalidSetting(name, "…", expected)
+    return value
+
+
+def _email(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", value):
+        raise InvalidSetting("VIGIL_ALERT_EMAIL", value, "one address, name@host")
+    return value
 
 
 def _postgres(given: Mapping[str, str], name: str) -> str | None:

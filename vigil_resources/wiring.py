@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from vigil_core.errors import InvalidSetting
 from vigil_core.metrics.persistence import DEFAULT as PERSISTENCE
 from vigil_resources.account_history import AccountHistory
+from vigil_resources.alerts import Alerts
 from vigil_resources.artemis_fills import ArtemisFills
 from vigil_resources.artemis_tables import ArtemisTables
 from vigil_resources.asset_ctxs import AssetCtxs
 from vigil_resources.backtests import Backtests
 from vigil_resources.chats import Chats
+from vigil_resources.deliveries import Deliveries, Targets
 from vigil_resources.embedded_postgres import EmbeddedPostgres
 from vigil_resources.exchange_api import ExchangeApi, WeightBudget
 from vigil_resources.exchange_cache import ExchangeCache
@@ -22,8 +24,10 @@ from vigil_resources.leaderboards import Leaderboards
 from vigil_resources.market_history import VAULTS, MarketHistory
 from vigil_resources.new_smart_money import NewSmartMoney
 from vigil_resources.open_interest import OpenInterest
+from vigil_resources.paper import PaperTrading
 from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.persistence import PersistenceTests
+from vigil_resources.published import PublishedTraders
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.reconciliation import Reconciliation
 from vigil_resources.settings import Settings, foreign_api
@@ -75,8 +79,12 @@ def _lake_store(settings: Settings) -> Store:
 
 def open_warehouse(settings: Settings) -> Warehouse:
     """The warehouse at `DATABASE_URL`, or the embedded one. Raises `ServerNotRunning`."""
-    url = settings.database_url or embedded_postgres(settings).url(DATABASE)
-    return Warehouse(url, settings.bounds)
+    return Warehouse(database_url(settings), settings.bounds)
+
+
+def database_url(settings: Settings) -> str:
+    """`DATABASE_URL`, or the embedded database's. Raises `ServerNotRunning`."""
+    return settings.database_url or embedded_postgres(settings).url(DATABASE)
 
 
 def open_fills_by_day(settings: Settings) -> FillsByDay:
@@ -205,6 +213,11 @@ def open_trader_labels(settings: Settings) -> TraderLabels:
     return TraderLabels(open_warehouse(settings))
 
 
+def open_published_traders(settings: Settings) -> PublishedTraders:
+    """What lists of traders are made of."""
+    return PublishedTraders(open_warehouse(settings))
+
+
 def open_snapshots(settings: Settings) -> Snapshots:
     """Feature snapshots and their labels, of `VIGIL_COINS`."""
     tables = ArtemisTables(open_warehouse(settings))
@@ -220,6 +233,32 @@ def open_training_set(settings: Settings) -> TrainingSet:
 def open_persistence_tests(settings: Settings) -> PersistenceTests:
     """Whether rankings of traders hold out of sample."""
     return PersistenceTests(ArtemisTables(open_warehouse(settings)), PERSISTENCE)
+
+
+def open_alerts(settings: Settings) -> Alerts:
+    """Alerts on followed traders, told where messages go."""
+    return Alerts(open_warehouse(settings), targets(settings).alert_channels)
+
+
+def open_paper_trading(settings: Settings) -> PaperTrading:
+    """Paper accounts of followed traders, with their alerts, told where messages go."""
+    channels = targets(settings).intent_channels
+    return PaperTrading(open_warehouse(settings), open_alerts(settings), channels)
+
+
+def open_deliveries(settings: Settings) -> Deliveries:
+    """The outbox, to `VIGIL_WEBHOOK_URL` and `VIGIL_ALERT_EMAIL`."""
+    return Deliveries(open_warehouse(settings), targets(settings))
+
+
+def targets(settings: Settings) -> Targets:
+    """Where messages go."""
+    return Targets(
+        webhook_url=settings.webhook_url,
+        webhook_secret=settings.webhook_secret,
+        smtp_url=settings.smtp_url,
+        email=settings.alert_email,
+    )
 
 
 def open_backtests(settings: Settings) -> Backtests:

@@ -8,5 +8,7 @@ AS $$
         WHEN 'closed_trades' THEN 10
         WHEN 'annual_days' THEN 90
         WHEN 'common_days' THEN 30
+        WHEN 'exposed_snapshots' THEN 10
+        WHEN 'decided_signals' THEN 10
     END
 $$;

@@ -11,7 +11,8 @@ SELECT DISTINCT ON (f.time, f.coin, f.tid, victim.address)
     f.sz,
     trim_scale(f.px * f.sz)                  AS notional,
     (f.liquidation ->> 'markPx')::numeric    AS mark_px,
-    f.liquidation ->> 'method'               AS method
+    f.liquidation ->> 'method'               AS method,
+    f.tid
 FROM fills AS f
 CROSS JOIN LATERAL (SELECT lower(f.liquidation ->> 'liquidatedUser') AS address) AS victim
 WHERE f.liquidation IS NOT NULL

@@ -11,7 +11,9 @@ from vigil_assets.partitions import DAILY, days_of
 _SHARED = {name: value for name, value in DAILY.items() if name != "owners"}
 
 
-def daily_relations(descriptions: Mapping[str, str], deps: Iterable[str]) -> Callable[..., Any]:
+def daily_relations(
+    descriptions: Mapping[str, str], deps: Iterable[str], group_name: str = "artemis"
+) -> Callable[..., Any]:
     """Decorator: a step that fills several relations of the warehouse, whose names are given."""
     return dg.multi_asset(
         specs=[
@@ -19,7 +21,7 @@ def daily_relations(descriptions: Mapping[str, str], deps: Iterable[str]) -> Cal
                 name,
                 deps=list(deps),
                 description=text,
-                group_name="artemis",
+                group_name=group_name,
                 kinds={"polars", "postgres"},
                 code_version="1",
                 owners=DAILY["owners"],

@@ -395,7 +395,11 @@ class CopyEngine:
         """Ask again for orders that the tape did not answer."""
         answered = {key for _, key, _ in self._bookings}
         for key, orders in sorted(self._orders.items()):
-            if key not in answered:
+            if key in answered:
+                continue
+            if key in self._unanswered:
+                self._send(key, self._unanswered[key])
+            else:
                 self._launch(key, orders[0].submit)
 
     def _launch(self, key: str, at: int) -> None:
@@ -422,6 +426,9 @@ class CopyEngine:
                 leader_px=order.step.px, quantity=order.asked, arrival_px=order.arrival_px,
                 since=at - self._terms.lag_ms, at=at, until=until,
             )  # fmt: skip
+        self._send(key, asked)
+
+    def _send(self, key: str, asked: Order) -> None:
         met = self._market.execute(asked)
         if met is None:
             self._unanswered[key] = asked
@@ -575,6 +582,8 @@ class CopyEngine:
             ],
             "orders": [_plain(asdict(o)) for orders in self._orders.values() for o in orders],
             "unanswered": {key: _plain(asdict(o)) for key, o in self._unanswered.items()},
+            # Answered at the stretch's very end, and booked when the next one begins.
+            "met": [[key, _plain(asdict(met))] for _, key, met in sorted(self._bookings)],
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
@@ -599,6 +608,9 @@ class CopyEngine:
             self._orders.setdefault(order.key, []).append(order)
         for key, values in state["unanswered"].items():
             self._unanswered[key] = Order(**_decimals(Order, values))
+        for key, values in state["met"]:
+            met = Execution(**_decimals(Execution, values))
+            heapq.heappush(self._bookings, (met.time, key, met))
 
 
 def filter_settings(values: Mapping[str, Any]) -> FilterSettings:

@@ -1,0 +1,2 @@
+-- Parameters: copies.
+DELETE FROM copy_fills WHERE copy_id = ANY(%(copies)s)

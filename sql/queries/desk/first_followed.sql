@@ -1,0 +1,2 @@
+-- From when on anybody was followed.
+SELECT min(followed_from) FROM traders

@@ -1,0 +1,2 @@
+-- Parameters: day.
+DELETE FROM paper_accounts WHERE day >= %(day)s

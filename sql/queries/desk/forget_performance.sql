@@ -1,0 +1,2 @@
+-- Parameters: date.
+DELETE FROM trader_performance WHERE date >= %(date)s

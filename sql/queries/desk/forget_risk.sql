@@ -1,0 +1,2 @@
+-- Parameters: date.
+DELETE FROM trader_risk WHERE date >= %(date)s

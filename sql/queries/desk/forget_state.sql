@@ -1,0 +1,2 @@
+-- Parameters: day.
+DELETE FROM desk_state WHERE relation = 'paper_trades' AND day >= %(day)s

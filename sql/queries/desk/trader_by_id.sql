@@ -1,0 +1,1 @@
+SELECT * FROM traders WHERE trader_id = %(trader_id)s

@@ -1,0 +1,1 @@
+SELECT * FROM trader_profiles WHERE user_address = %(address)s

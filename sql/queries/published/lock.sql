@@ -1,0 +1,2 @@
+-- One process publishes at a time.
+SELECT pg_advisory_xact_lock(5, 0)

@@ -1,0 +1,1 @@
+"""The routes: each reads its request, calls one resource, and says what came out."""

@@ -1,0 +1,28 @@
+"""What lists of traders show, as of the last day built."""
+
+import dagster as dg
+
+from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_resources.published import PublishedTraders
+from vigil_resources.statements import query
+
+
+@dg.asset(
+    group_name="desk",
+    kinds={"postgres", "sql"},
+    deps=["trader_metrics", "trader_labels", "trader_profiles", "addresses"],
+    code_version="1",
+    metadata={"sql": dg.MetadataValue.md(f"```sql\n{query('published/create_rows')}\n```")},
+    **DAILY,
+)
+def published_traders(
+    context: dg.AssetExecutionContext, published: dg.ResourceParam[PublishedTraders]
+) -> dg.MaterializeResult[None]:
+    """One row per trader with what lists are sorted by, and percentiles.
+
+    A partition says that its day is in the rows; a run of many days publishes once.
+    """
+    traders = published.build()
+    for day in days_of(context):
+        report_day(context, day, traders)
+    return dg.MaterializeResult()

@@ -1,0 +1,77 @@
+"""The figures of all traders that lists are sorted by, as of the last day built."""
+
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from vigil_core.errors import NotLoaded
+from vigil_resources.artemis_tables import fingerprint
+from vigil_resources.statements import digest_of, query
+from vigil_resources.warehouse import CLASSIFIED_BY, Warehouse
+
+RELATION = "published_traders"
+
+OURS = "vigil_v1"
+"""The rule set shown beside the seeds'."""
+
+_STEPS = (
+    "published/create_returns",
+    "published/create_curves",
+    "published/create_books",
+    "published/create_leverage",
+    "published/create_rows",
+)
+
+
+class PublishedTraders:
+    """Builds `published_traders` and `published_state`."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    def is_possible(self) -> bool:
+        """Whether a day's figures are built."""
+        return bool(self._warehouse.rows("published/inputs"))
+
+    def is_current(self) -> bool:
+        """Whether what is published was made of the figures, labels and statements of now."""
+        inputs = self._warehouse.rows("published/inputs")
+        state = self._warehouse.rows("published/state")
+        return bool(inputs) and bool(state) and state[0][1] == _made_of(inputs[0])
+
+    def build(self) -> int:
+        """Publish the last day built; gives the traders. Readers see the old rows or the new.
+
+        Raises:
+            NotLoaded: No day's figures are built.
+        """
+        with self._warehouse.connect() as connection, connection.transaction():
+            # One snapshot: a day built meanwhile is in all of the figures or in none.
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            connection.execute(query("published/lock"))
+            connection.execute(query("schema/more_memory"))
+            inputs = connection.execute(query("published/inputs")).fetchone()
+            if inputs is None:
+                raise NotLoaded(RELATION, "any day")
+            values: dict[str, Any] = {"at": inputs[0], "seed": CLASSIFIED_BY, "ours": OURS}
+            for step in _STEPS:
+                connection.execute(query(step), values)
+            connection.execute(query("published/delete_all"))
+            count = connection.execute(query("published/insert_rows")).rowcount
+            figures = connection.execute(query("audit/figures")).fetchall()
+            changes = connection.execute(query("audit/classes"), values).fetchall()
+            state = {
+                "built_from": _made_of(inputs),
+                "figures": Jsonb([[_plain(value) for value in row] for row in figures]),
+                "class_changes": Jsonb([list(row) for row in changes]),
+            }
+            connection.execute(query("published/save_state"), values | state)
+        return count
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, str | int) else float(value)
+
+
+def _made_of(inputs: tuple[Any, ...]) -> str:
+    return fingerprint(inputs, digest_of(*_STEPS, "published/insert_rows"))
