@@ -4,7 +4,9 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from vigil_cli.backfill import backfill
@@ -12,9 +14,14 @@ from vigil_cli.ready import database_ready
 from vigil_cli.services import up
 from vigil_cli.tables import show
 from vigil_resources.settings import Settings
+from vigil_resources.traders import Origin, Traders, default_settings
+from vigil_resources.warehouse import CLASSIFIED_BY
 from vigil_resources.wiring import open_warehouse
 from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import DEMO, world_is_written, write_world
+
+FOLLOWED_AFTER = 4
+"""Days of the week that are known when its traders are followed."""
 
 NOTICE = "SIMULATED DATA: vigil_sandbox made these traders; nobody on the exchange is meant."
 
@@ -48,15 +55,40 @@ def _build(settings: Settings, root: Path, started: float, *, once: bool) -> Non
     last = DEMO.first_day + timedelta(days=DEMO.day_count - 1)
     _say("building every stage from the simulated objects …")
     with database_ready(settings):
+        # So that the desk has something to show: chosen by what was known, judged by the rest.
+        if not open_warehouse(settings).loaded_days():
+            backfill(settings, DEMO.first_day, DEMO.first_day + timedelta(days=FOLLOWED_AFTER - 1))
+            _follow(settings)
         backfill(settings, DEMO.first_day, last)
         print_results(settings, root)
         print(f"\n{NOTICE}\n{time.monotonic() - started:.0f} s in all. Where to look:")
         print('  ./vigil db-query "SELECT * FROM top_traders_by_type WHERE rank <= 3"')
         print('  ./vigil db-query "SELECT * FROM recent_liquidations LIMIT 10"')
         print('  ./vigil db-query "SELECT * FROM artemis_day_results"')
-        print("  ./vigil db-stats      ./vigil up (the Dagster UI)", flush=True)
+        print("  ./vigil db-stats      ./vigil up (Vigil's pages and the Dagster UI)", flush=True)
         if not once:
             up(settings)
+
+
+def _follow(settings: Settings) -> None:
+    """Follow the best trader of each class, on paper, by settings that let most signals through."""
+    warehouse = open_warehouse(settings)
+    for trader_type, address in warehouse.rows("demo/best_of_each_class"):
+        name = f"Best {trader_type.replace('_', ' ').lower()}"
+        chosen = replace(
+            default_settings(name),
+            state="paper",
+            min_confidence=Decimal("0.3"),
+            max_leverage=Decimal(20),
+            drawdown_limit=Decimal(-15),
+            note="Followed by the demo, after its fourth day.",
+        )
+        origin = Origin(user_address=address, source="label", source_ref=CLASSIFIED_BY)
+        with warehouse.connect() as connection, connection.transaction():
+            traders = Traders(connection)
+            trader = traders.add(origin, chosen, by="demo")
+            traders.switch(trader.trader_id, True, by="demo")
+        _say(f"following {address} on paper: {name}")
 
 
 def print_results(settings: Settings, root: Path) -> None:
