@@ -137,7 +137,7 @@ lambda-delete:
 backtest *ARGS:
     @python -m vigil_cli backtest "$@"
 
-# The measured comparisons: bench [ingest|stages|warehouse|fifo|artemis|sizes|metrics|persistence|backtests]
+# The measured comparisons: bench [ingest|stages|warehouse|fifo|artemis|sizes|metrics|persistence|backtests|pages]
 bench *ARGS:
     @python -m bench "$@"
 

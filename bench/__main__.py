@@ -16,6 +16,7 @@ NAMES = (
     "metrics",
     "persistence",
     "backtests",
+    "pages",
 )
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from vigil_api.routes import (
     traders,
 )
 from vigil_api.schemas import Models
+from vigil_api.worker import BacktestWorker
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import database_url
 
@@ -61,7 +62,8 @@ def create_routes(settings: Settings) -> FastAPI:
     app.state.database = Database(
         partial(database_url, settings), is_embedded=settings.database_url is None
     )
-    models = Models(settings.bounds)
+    models = app.state.models = Models(settings.bounds)
+    app.state.worker = BacktestWorker(settings)
     handlers.install(app)
     openapi.install(app)
     for router in (
@@ -86,8 +88,12 @@ def create_routes(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     database: Database = app.state.database
+    worker: BacktestWorker = app.state.worker
     database.open()
+    worker.start()
+    pages.warm()
     try:
         yield
     finally:
+        worker.stop()
         database.close()

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from vigil_api import handlers
-from vigil_api.limits import Buckets, Limits, replayed, whole_body
+from vigil_api.limits import Buckets, Limits, limited, replayed, whole_body
 from vigil_api.problems import Problem
 from vigil_api.security import is_local, refuse_foreign_host, refuse_other_sites
 
@@ -33,6 +33,8 @@ HEADERS: Mapping[str, str] = {
 }
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
+_UPLOADS = {"/manage/imports"}
+"""Paths whose routes read their bodies themselves, once it is known who sends them."""
 
 _access = logging.getLogger("vigil.access")
 
@@ -80,6 +82,9 @@ class Gate:
             if scope["method"] not in _SAFE:
                 refuse_other_sites(request)
             announced = request.headers.get("content-length")
+            if scope["method"] == "POST" and scope["path"] in _UPLOADS:
+                await self._app(scope, limited(receive, announced), send)
+                return
             body = await whole_body(receive, announced, self._limits.body_seconds)
         except Problem as problem:
             await handlers.respond(request, problem)(scope, receive, send)

@@ -11,6 +11,8 @@ from starlette.types import Message, Receive
 from vigil_api.problems import Problem
 
 MOST_BYTES = 64 * 1024
+MOST_UPLOAD_BYTES = 16 * 1024 * 1024
+"""Of a file that a browser sends; recipes take larger ones."""
 _KNOWN_CALLERS = 10_000
 
 
@@ -77,6 +79,28 @@ async def _collected(receive: Receive) -> bytes:
             raise Problem("too-large", f"at most {MOST_BYTES} bytes are read")
         if not message.get("more_body"):
             return bytes(body)
+
+
+def limited(receive: Receive, announced: str | None) -> Receive:
+    """An upload, as it comes, to be read by its route.
+
+    Raises:
+        Problem: It is announced larger than may be; while it is read, that it is.
+    """
+    refusal = Problem("too-large", f"at most {MOST_UPLOAD_BYTES} bytes of a file are read")
+    if announced is not None and announced.isdigit() and int(announced) > MOST_UPLOAD_BYTES:
+        raise refusal
+    taken = 0
+
+    async def count() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MOST_UPLOAD_BYTES:
+            raise refusal
+        return message
+
+    return count
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

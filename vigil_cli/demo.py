@@ -65,7 +65,7 @@ def _build(settings: Settings, root: Path, started: float, *, once: bool) -> Non
         print('  ./vigil db-query "SELECT * FROM top_traders_by_type WHERE rank <= 3"')
         print('  ./vigil db-query "SELECT * FROM recent_liquidations LIMIT 10"')
         print('  ./vigil db-query "SELECT * FROM artemis_day_results"')
-        print("  ./vigil db-stats      ./vigil up (Vigil's pages and the Dagster UI)", flush=True)
+        print("  ./vigil db-stats      ./vigil up (pages, API, Dagster UI)", flush=True)
         if not once:
             up(settings)
 

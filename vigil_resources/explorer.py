@@ -154,7 +154,7 @@ class Explorer:
             else template("explorer/traders_up", key=column)
         )
         try:
-            rows = self._all(statement, values)
+            rows = self._apart(statement, values)
         except (psycopg.errors.InvalidTextRepresentation, psycopg.errors.DataError) as error:
             raise CursorNotOurs from error
         shown = rows[:limit]
@@ -203,9 +203,9 @@ class Explorer:
         numbers = [row["trader_id"] for row in self.followed(address)]
         with self._connect() as connection:
             try:
-                return families(connection, address, at, window, next(iter(numbers), None))
+                with connection.transaction():
+                    return families(connection, address, at, window, next(iter(numbers), None))
             except psycopg.errors.QueryCanceled:
-                connection.rollback()
                 return []
 
     def followed(self, address: str) -> Rows:
@@ -356,9 +356,15 @@ class Explorer:
         with self._cursor() as cursor:
             return cursor.execute(statement, values).fetchone()
 
+    def _apart(self, statement: str | sql.Composed, values: dict[str, Any]) -> Rows:
+        """An error leaves the connection as it was: more may be asked of it."""
+        with self._connect() as connection, connection.transaction():
+            cursor = connection.cursor(row_factory=dict_row)
+            return cursor.execute(statement, values).fetchall()
+
     def _patiently(self, statement: str, values: dict[str, Any]) -> Rows | None:
         try:
-            return self._all(statement, values)
+            return self._apart(statement, values)
         except psycopg.errors.QueryCanceled:
             return None
 

@@ -53,8 +53,15 @@ def test_percent(value: float, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(100_000, "100,000"), (30, "30"), (0.001, "0.001"), (-0.001, "−0.001"), (0.2, "0.2"), (17.256, "17.26")],
-)  # fmt: skip
+    [
+        (100_000, "100,000"),
+        (30, "30"),
+        (0.001, "0.001"),
+        (-0.001, "−0.001"),
+        (0.2, "0.2"),
+        (17.256, "17.26"),
+    ],
+)
 def test_plain(value: float, shown: str) -> None:
     assert text(numbers.plain(value)) == shown
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 
 from tests.conftest import Installation
 from vigil_cli import api
+from vigil_cli.services import api_service
 from vigil_core.errors import NotFound
 from vigil_resources.api_keys import ApiKeys, UnknownScope
 from vigil_resources.settings import PROJECT_ROOT, Settings
@@ -112,3 +114,10 @@ def test_the_server_logs_every_request_and_no_secret(vigil: Installation) -> Non
 def test_the_committed_description_is_the_present_one() -> None:
     present = api.description(Settings.from_environment({}))
     assert (PROJECT_ROOT / "openapi.json").read_text() == present, "run ./vigil openapi"
+
+
+def test_up_has_the_api_as_a_child_that_ends_with_it(vigil: Installation) -> None:
+    with api_service(vigil.settings) as url, urllib.request.urlopen(f"{url}/readyz") as answer:
+        assert json.load(answer) == {"status": "ok"}
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{url}/readyz", timeout=5)

@@ -127,22 +127,25 @@ def test_equity_is_exactly_that_of_a_slow_account(
         ]
         copies = [life for life in lives if life is not None]
         copied += len(copies)
-        found = {
-            (row["leader_entry_at"], row["coin"]): (row["closed_at"], row["pieces"])
+        closed = {
+            (row["leader_entry_at"], row["coin"]): row["closed_at"]
             for row in vigil.records(
-                "SELECT leader_entry_at, c.coin, closed_at, (SELECT array_agg(concat_ws(' ', time,"
-                " side, quantity, px) ORDER BY n) FROM copy_fills AS f WHERE f.copy_id = c.copy_id)"
-                f" AS pieces FROM copies AS c WHERE {own}"
+                f"SELECT leader_entry_at, coin, closed_at FROM copies WHERE {own}"
             )
         }
-        names = {"B": "buy", "A": "sell"}
-        assert found == {
-            (copy.opening.time, copy.opening.coin): (
-                copy.closed_at,
-                [f"{p.time} {names[p.side]} {p.quantity} {p.px}" for p in copy.pieces],
+        assert closed == {(c.opening.time, c.opening.coin): c.closed_at for c in copies}
+        pieces = [
+            tuple(row.values())
+            for row in vigil.records(
+                "SELECT leader_entry_at, c.coin, time, f.quantity, px FROM copies AS c"
+                f" JOIN copy_fills AS f USING (copy_id) WHERE {own} ORDER BY 1, 2, n"
             )
-            for copy in copies
-        }
+        ]
+        assert pieces == [
+            (copy.opening.time, copy.opening.coin, piece.time, piece.quantity, piece.px)
+            for copy in sorted(copies, key=lambda c: (c.opening.time, c.opening.coin))
+            for piece in copy.pieces
+        ]
         ends = [SINCE + DAY_MS, SINCE + 2 * DAY_MS]
         days = vigil.records(f"SELECT * FROM trader_performance WHERE {own} ORDER BY date")
         assert [day["equity_usd"] for day in days] == paper_account.equity(

@@ -14,6 +14,7 @@ from tests.reference.shared_files import metric_vectors
 from tests.resources.desk import add_trader, insert
 from tests.resources.test_metric_functions import assert_close
 from vigil_core.calendar import DAY_MS
+from vigil_core.desk.copying import Terms
 
 CASES = [case for case in metric_vectors("signals") if "signals" in case.values[0]["inputs"]]
 START = 1_757_289_600_000
@@ -41,6 +42,10 @@ def connection(vigil: Installation) -> Iterator[psycopg.Connection]:
     with vigil.warehouse.connect() as connection:
         yield connection
         connection.rollback()
+
+
+def test_simulated_outcomes_pay_the_fees_of_copies() -> None:
+    assert Terms().fee_bps.scaleb(-4) == FEE
 
 
 def decimal(value: float) -> Decimal:

@@ -5,11 +5,16 @@ from fastapi import APIRouter, Depends
 from vigil_api.pages import (
     assets,
     audit,
+    backtests,
     charts,
     compare,
     formulas,
     health,
     liquidations,
+    manage,
+    manage_account,
+    manage_add,
+    manage_settings,
     overview,
     parts,
     smart_money,
@@ -17,9 +22,17 @@ from vigil_api.pages import (
     traders,
 )
 from vigil_api.pages.errors import error_page
+from vigil_api.pages.rendering import environment
 from vigil_api.security import Reader
 
-__all__ = ["error_page", "router"]
+__all__ = ["error_page", "router", "warm"]
+
+
+def warm() -> None:
+    """Do once what the first visitor would wait for."""
+    assets.static_files()
+    for name in environment().list_templates():
+        environment().get_template(name)
 
 
 def _may_read(_: Reader) -> None:
@@ -34,6 +47,11 @@ for _module in (
     traders,
     trader,
     compare,
+    manage,
+    manage_account,
+    manage_add,
+    manage_settings,
+    backtests,
     liquidations,
     smart_money,
     health,

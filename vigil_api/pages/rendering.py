@@ -3,16 +3,20 @@
 import gzip
 import re
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
+from fastapi import Depends
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vigil_api.pages import drawings, numbers
+from vigil_api.database import Connection
+from vigil_api.pages import drawings, numbers, outcomes
 from vigil_api.pages.assets import static_url
 from vigil_resources.explorer import Explorer
 
@@ -69,13 +73,29 @@ def environment() -> Environment:
         "lean": drawings.lean,
         "static": static_url,
         "navigation": NAVIGATION,
+        "alert_words": outcomes.ALERTS,
+        "outcome": outcomes.outcome,
+        "not_read": outcomes.not_read,
+        "accepted": outcomes.ACCEPTED,
     }
     return made
 
 
-def explorer_of(request: Request) -> Explorer:
-    """The read side of the application that was asked."""
-    return Explorer(request.app.state.database.read)
+def explorer_of(request: Request) -> Iterator[Explorer]:
+    """The read side, on one connection for the whole page."""
+    with request.app.state.database.read() as connection:
+        reads = Explorer(lambda: nullcontext(connection))
+        request.state.explorer, request.state.connection = reads, connection
+        yield reads
+
+
+def connection_of(request: Request, _: Annotated[Explorer, Depends(explorer_of)]) -> Connection:
+    """The same connection, for what reads by other names."""
+    connection: Connection = request.state.connection
+    return connection
+
+
+Held = Annotated[Connection, Depends(connection_of)]
 
 
 def is_part(request: Request) -> bool:
@@ -129,7 +149,7 @@ def query_of(**given: Any) -> str:
 
 
 def _shell(request: Request, assets: tuple[str, ...]) -> dict[str, Any]:
-    return {**_frame(request), "assets": assets, "age": explorer_of(request).age()}
+    return {**_frame(request), "assets": assets, "age": request.state.explorer.age()}
 
 
 def _frame(request: Request) -> dict[str, Any]:

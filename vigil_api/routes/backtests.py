@@ -136,7 +136,9 @@ def router(models: Models) -> APIRouter:
             headers = {"Location": f"/api/backtests/{number}"}
             return Answer(status=202, headers=headers, body=content)
 
-        return once(request, caller.name, key, enter)
+        answer = once(request, caller.name, key, enter)
+        request.app.state.worker.wake()
+        return answer
 
     @api.get("")
     def list_backtests(pages: Pages, _: Reader, connection: Reading) -> Page[BacktestOut]:

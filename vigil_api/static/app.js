@@ -35,7 +35,9 @@ function countPicks(form) {
   const [least, most] = button.dataset.picks.split(" ").map(Number);
   const picked = boxes.filter((box) => box.checked);
   button.disabled = picked.length < least;
-  button.querySelector(".picked").textContent = picked.length ? `\u00a0${picked.length}` : "";
+  const note = button.querySelector(".picked"), text = picked.length ? `\u00a0${picked.length}` : "";
+  // Written only when it changes: whatever is written is seen as a change of the page again.
+  if (note.textContent !== text) note.textContent = text;
   for (const box of boxes) {
     box.disabled = !box.checked && picked.length >= most;
     box.closest("tr")?.classList.toggle("picked", box.checked);
@@ -43,11 +45,51 @@ function countPicks(form) {
 }
 document.addEventListener("change", (event) => { if (event.target.name === "ids") countPicks(event.target.form); });
 
-// --- numbers beside sliders
-document.addEventListener("input", (event) => {
-  const output = event.target.id && document.querySelector(`output[for="${event.target.id}"]`);
-  if (output) output.value = event.target.value;
-});
+// --- sliders: the number beside them can be typed, and what it means in dollars stands below
+const usd = (value) => `${value.toLocaleString("en-US", { maximumFractionDigits: value < 1000 ? 2 : 0 })} USD`;
+function typed(slider) {
+  const range = slider.querySelector("input[type=range]"), output = slider.querySelector("output"), number = document.createElement("input");
+  const { least, most } = slider.dataset;
+  Object.assign(number, { type: "number", min: least, max: most, step: "any", value: range.value });
+  number.setAttribute("aria-label", slider.querySelector("label").textContent);
+  output.replaceWith(number);
+  range.addEventListener("input", () => { number.value = range.value; });
+  number.addEventListener("input", () => {
+    const value = Number(number.value);
+    if (number.value === "" || !(value >= Number(least) && value <= Number(most))) return;
+    // What the slider would round, or cannot reach, is kept as it was typed.
+    if (value < Number(range.min) || value > Number(range.max)) Object.assign(range, { min: least, max: most });
+    range.step = "any";
+    range.value = number.value;
+    range.form.dispatchEvent(new Event("effect"));
+  });
+}
+function effects(form) {
+  const value = (name) => Number(String(form.elements[name]?.value ?? "").replace(/[ ,]/g, ""));
+  const put = (name, text) => { const place = form.querySelector(`[data-effect=${name}]`); if (place) place.textContent = text; };
+  const size = value("base_size_usd") * value("position_multiplier"), capital = value("paper_capital_usd");
+  if (size > 0) put("position_multiplier", `${usd(size)} a position${capital >= size ? `; ${Math.floor(capital / size)} fit into ${usd(capital)}` : "; more than the account holds"}.`);
+  if (capital > 0) put("max_leverage", `With ${usd(capital)} of its own, a leader may hold ${usd(capital * value("max_leverage"))}.`);
+  const levels = JSON.parse(form.dataset.levels || "{}").confidence ?? [];
+  const through = levels.filter((one) => one !== null && one >= value("min_confidence")).length;
+  put("min_confidence", levels.length ? `${through} of the last ${levels.length} openings have it${size > 0 ? `: ${usd(through * size)} of copies` : ""}.` : "");
+  for (const notice of form.querySelectorAll("[data-warns]")) notice.hidden = value(notice.dataset.warns) <= Number(notice.dataset.above);
+}
+function settings(form) {
+  for (const slider of form.querySelectorAll("[data-slider]")) typed(slider);
+  for (const kind of ["input", "effect"]) form.addEventListener(kind, () => effects(form));
+  effects(form);
+  const coins = form.querySelector("[data-coins]"), search = coins?.querySelector("[data-search]");
+  if (!search) return;
+  search.parentElement.hidden = false;
+  search.addEventListener("input", () => { for (const label of coins.querySelectorAll(".boxes label")) label.hidden = !label.textContent.toLowerCase().includes(search.value.trim().toLowerCase()); });
+  search.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
+  coins.addEventListener("change", (event) => {
+    const mode = (name) => coins.querySelector(`[name=coin_mode][value=${name}]`);
+    if (event.target.name === "coins" && event.target.checked && mode("all").checked) mode("only").checked = true;
+    if (event.target.value === "all") for (const box of coins.querySelectorAll("[name=coins]")) box.checked = false;
+  });
+}
 
 // --- charts: the server sends numbers, here they get axes and colours
 const palette = () => [1, 2, 3, 4, 5, 6, 7, 8].map((n) => css(`--c${n}`));
@@ -75,8 +117,8 @@ function timeOption(data) {
   const axes = [...new Set(data.series.map((one) => one.unit))];
   const label = data.step === "hour" ? minute : day;
   const panes = data.panes ? axes.length : 1;
-  const grids = panes === 1 ? [{ left: 62, right: axes.length > 1 ? 58 : 16, top: data.series.length > 1 ? 34 : 14, bottom: 28, outerBoundsMode: "none" }]
-    : axes.map((_, n) => ({ left: 62, right: 16, top: n ? "68%" : 34, bottom: n ? 28 : "38%", outerBoundsMode: "none" }));
+  const grids = panes === 1 ? [{ left: 62, right: axes.length > 1 ? 58 : 36, top: data.series.length > 1 ? 34 : 14, bottom: 28, outerBoundsMode: "none" }]
+    : axes.map((_, n) => ({ left: 62, right: 36, top: n ? "68%" : 34, bottom: n ? 28 : "38%", outerBoundsMode: "none" }));
   return {
     ...frame(data), grid: grids,
     axisPointer: { link: [{ xAxisIndex: "all" }] },
@@ -135,6 +177,7 @@ function dress(root) {
   for (const place of root.querySelectorAll(".chart:not([data-state])")) { sizes.observe(place); draw(place); }
   for (const button of root.querySelectorAll("[data-copy][hidden]")) button.hidden = false;
   for (const button of root.querySelectorAll("[data-picks]")) countPicks(button.form);
+  for (const form of root.querySelectorAll("form.settings:not([data-dressed])")) { form.dataset.dressed = "1"; settings(form); }
 }
 dress(document);
 new MutationObserver((changes) => {

@@ -123,10 +123,12 @@ OUTCOMES = (
     "followed",
     "nothing_open",
     "before_followed",
+    "withdrawn",
 )
 """What became of a signal. The first two are accepted; `pending` waits for the tape; `followed` and
 `nothing_open` are of reductions, which no test stops; `before_followed` came with an imported
-history; the rest are rejections, in the order of their tests."""
+history; `withdrawn` is told of by no fill any more, but by an intent; the rest are rejections, in
+the order of their tests."""
 
 
 def with_multiplier(least: Decimal, most: Decimal) -> Bounds:
