@@ -45,6 +45,7 @@ _VERSION = "1"
 _READ = (
     "leader_fills", "leader_leverage", "leader_confidence", "outside_signals", "settings_between",
     "prints", "hourly_prices", "price_before", "funding_rates", "build_performance", "build_risk",
+    "add_level_signals",
 )  # fmt: skip
 _CODE = [f"desk/{name}" for name in _READ]
 
@@ -115,6 +116,9 @@ class PaperTrading:
             self._forget(connection, day)
             made_of = self._fingerprint(inputs)
             if made_of != _NOBODY:
+                told = connection.execute(query("desk/add_level_signals"), at).fetchall()
+                ids = [signal_id for (signal_id,) in told]
+                connection.execute(query("desk/drop_level_signals"), at | {"ids": ids})
                 rows = connection.execute(query("desk/paper_traders"), at).fetchall()
                 for row in rows:
                     fields = PaperTrader.__dataclass_fields__

@@ -67,6 +67,19 @@ def test_plain(value: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("0.00388112", "0.00388112"),
+        ("109.337", "109.337"),
+        ("-220349.25", "−220,349"),
+        ("37702200", "37.70 M"),
+    ],
+)
+def test_quantity(value: str, shown: str) -> None:
+    assert text(numbers.quantity(Decimal(value))) == shown
+
+
+@pytest.mark.parametrize(
     ("milliseconds", "shown"),
     [
         (0, "0 ms"),

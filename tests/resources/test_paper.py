@@ -560,3 +560,69 @@ def test_archived_traders_account_ends_with_its_last_copy(tape: Tape) -> None:
     assert [row["date"] for row in rows(tape, "trader_performance", "date")] == days[:2]
     [copy] = rows(tape, "copies")
     assert copy["closed_at"] == at + DAY_MS + 3_000
+
+
+def message(tape: Tape, trader_id: int, at: int, **levels: Any) -> None:
+    """A long from a chat; by its own levels it ends."""
+    with tape.vigil.warehouse.connect() as connection:
+        insert(
+            connection, "signals", trader_id=trader_id, source="telegram", source_key="-1005:7",
+            action="open", coin="BTC", side="buy", leader_time=at, leader_px=100, leverage=2,
+            confidence=0.9, received_at=at, outcome="pending", evidence=Jsonb(levels),
+        )  # fmt: skip
+
+
+EXITS = (
+    "SELECT source_key, action, leader_time, leader_px, outcome FROM signals"
+    " WHERE evidence ? 'level' ORDER BY leader_time"
+)
+
+
+@pytest.mark.parametrize("prices", [("111", "119", "121"), ("111", "89", "121"), ("89", "111", "")])
+def test_a_message_ends_at_its_own_levels(tape: Tape, prices: tuple[str, ...]) -> None:
+    trader_id = follow(tape)
+    message(tape, trader_id, START + HOUR, stop="90", targets=["110", "120"])
+    tape.print(START + HOUR + 3_000, "B", "100")
+    at = [START + n * HOUR for n in (3, 4, 5)]
+    for when, px in zip(at, prices, strict=True):
+        if px:
+            tape.print(when, "A", px)
+            tape.print(when + 3_000, "A", px)
+    tape.load(FIRST)
+    trading = PaperTrading(tape.vigil.warehouse)
+    trading.build(FIRST)
+
+    first, half, rest = "-1005:7:target1", ("reduce", "followed"), ("close", "followed")
+    wanted = {
+        ("111", "119", "121"): [(first, 0, *half), ("-1005:7:target2", 2, *rest)],
+        ("111", "89", "121"): [(first, 0, *half), ("-1005:7:stop", 1, *rest)],
+        ("89", "111", ""): [("-1005:7:stop", 0, *rest)],
+    }[prices]
+    found = tape.vigil.records(EXITS)
+    assert [tuple(row.values()) for row in found] == [
+        (key, action, at[n], Decimal(prices[n]), outcome) for key, n, action, outcome in wanted
+    ]
+    [copy] = rows(tape, "copies")
+    assert copy["open_quantity"] == 0
+    assert trading.is_current(FIRST)
+    built = contents(tape.vigil)
+    trading.build(FIRST)
+    assert {name for name, text in contents(tape.vigil).items() if text != built[name]} == set()
+
+
+def test_levels_are_looked_for_on_later_days_and_not_before_the_message(tape: Tape) -> None:
+    trader_id = follow(tape)
+    tape.print(START + HOUR - 1, "A", "80")
+    message(tape, trader_id, START + HOUR, stop="90")
+    tape.print(START + HOUR + 3_000, "B", "100")
+    tape.load(FIRST)
+    later = START + DAY_MS + HOUR
+    tape.print(later, "A", "88")
+    tape.print(later + 3_000, "A", "88")
+    tape.load(FIRST + timedelta(days=1))
+    trading = PaperTrading(tape.vigil.warehouse)
+    trading.build(FIRST)
+    assert tape.vigil.records(EXITS) == []
+    trading.build(FIRST + timedelta(days=1))
+    [stop] = tape.vigil.records(EXITS)
+    assert (stop["leader_time"], stop["outcome"]) == (later, "followed")

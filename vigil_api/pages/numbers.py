@@ -66,8 +66,10 @@ def quantity(value: Any) -> Markup:
     if value is None:
         return undefined(None)
     exact = f"{Decimal(value).normalize():f}"
-    short = f"{float(value):,.6g}"
-    return Markup(f'<span title="{exact}">{short.replace("-", MINUS)}</span>')
+    size = abs(Decimal(value))
+    short = _short(size) if size >= 1_000_000 else f"{float(size):,.6g}"
+    short = f"{MINUS if value < 0 else ''}{short}"
+    return Markup(f'<span title="{exact}">{short}</span>')
 
 
 def ratio(

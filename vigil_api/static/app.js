@@ -101,7 +101,7 @@ function shown(value, unit) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
   if (unit === "%") return `${(value * 100).toFixed(size < 1 ? 1 : 0)} %`;
-  for (const [step, letter] of [[1e9, "B"], [1e6, "M"], [1e3, "k"]]) if (size >= step) return `${(value / step).toFixed(size >= 100 * step ? 0 : 1)} ${letter}`;
+  for (const [step, letter] of [[1e9, "B"], [1e6, "M"], [1e3, "k"]]) if (size >= step) return `${Number((value / step).toFixed(size >= 100 * step ? 1 : 2))} ${letter}`;
   return size >= 10 || value === 0 ? value.toFixed(0) : value.toFixed(2);
 }
 function frame(data) {

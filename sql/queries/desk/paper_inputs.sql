@@ -26,6 +26,8 @@ SELECT
         FROM signals AS g
         WHERE g.source <> 'fills' AND g.received_at >= %(day)s AND g.received_at < %(ends_at)s
           AND (g.outcome = 'pending' OR g.settings_version IS NOT NULL)
+          -- Exits that the tape tells of follow from what is counted already.
+          AND NOT g.evidence ? 'level'
     ),
     (
         SELECT string_agg(a.relation || a.day || a.built_from, ',' ORDER BY a.relation, a.day)
