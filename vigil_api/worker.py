@@ -1,33 +1,39 @@
 """Runs what waits in `backtests`, beside the routes: whoever asks by a page or the API gets one.
 
-Dagster's sensor may do the same: each backtest is run by one worker, whoever comes first.
+In a process of its own, because a run computes for seconds or minutes and pages must not wait for
+it. Dagster's sensor may do the same: each backtest is run by one worker, whoever comes first.
 """
 
 import logging
+import multiprocessing
+import os
 import threading
+from collections.abc import Mapping
 
 import psycopg
 
+from vigil_core.desk.parameters import Bound
 from vigil_core.errors import VigilError
+from vigil_resources.backtests import Backtests
 from vigil_resources.settings import Settings
-from vigil_resources.wiring import open_backtests, open_warehouse
+from vigil_resources.warehouse import Warehouse
+from vigil_resources.wiring import database_url, open_backtests
 
 LOOK_SECONDS = 5.0
 """Between looks for what others entered; what was entered here begins at once."""
-STOP_SECONDS = 5.0
-"""A run is given as long to end; then its row waits for the next worker."""
+_STEP_SECONDS = 0.2
+_NICENESS = 5
 
 _log = logging.getLogger("vigil.api")
 
 
 class BacktestWorker:
-    """One thread of an application."""
+    """One thread of an application, and a process while there is something to run."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._wanted = threading.Event()
         self._stopping = threading.Event()
-        # Not waited for at exit: a run that is cut off changed nothing but its own row.
         self._thread = threading.Thread(target=self._work, name="backtests", daemon=True)
 
     def start(self) -> None:
@@ -39,28 +45,45 @@ class BacktestWorker:
         self._wanted.set()
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """End, and cut off what is being run: its row then waits for the next worker."""
         self._stopping.set()
         self._wanted.set()
-        self._thread.join(STOP_SECONDS)
+        self._thread.join()
 
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._run_queued()
+                while open_backtests(self._settings).claimable() and self._run_queued():
+                    pass
             except (psycopg.Error, VigilError) as error:
                 # The database is away, or was stopped: the pages say so to whoever asks.
                 _log.info("backtests wait: %s", error)
             except Exception:
-                # Of one backtest, and stored with it as the reason.
-                _log.exception("a backtest failed")
+                _log.exception("backtests wait")
             self._wanted.wait(LOOK_SECONDS)
             self._wanted.clear()
 
-    def _run_queued(self) -> None:
-        backtests = open_backtests(self._settings)
-        waiting = open_warehouse(self._settings).rows("backtests/waiting", {"ids": None})
-        for (number,) in waiting:
+    def _run_queued(self) -> bool:
+        """Whether all went well, and there may be more."""
+        # Spawned, not forked: other threads hold locks.
+        child = multiprocessing.get_context("spawn").Process(
+            target=_run_queued,
+            args=(database_url(self._settings), dict(self._settings.bounds)),
+            name="vigil backtests",
+            daemon=True,
+        )
+        child.start()
+        while child.is_alive():
             if self._stopping.is_set():
-                return
-            backtests.run_queued([number])
+                child.terminate()
+            child.join(_STEP_SECONDS)
+        if child.exitcode and not self._stopping.is_set():
+            # Why stands with the backtest, and on the terminal.
+            _log.error("a worker for backtests ended with %s", child.exitcode)
+        return child.exitcode == 0 and not self._stopping.is_set()
+
+
+def _run_queued(url: str, bounds: Mapping[str, Bound]) -> None:
+    """All of the child."""
+    os.nice(_NICENESS)
+    Backtests(Warehouse(url), bounds).run_queued()

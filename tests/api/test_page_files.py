@@ -12,7 +12,7 @@ from tests.api.conftest import Api
 from vigil_api import pages
 from vigil_api.pages.assets import static_files, static_url
 from vigil_api.pages.health import MADE_WITH
-from vigil_assets.definitions import ASSETS
+from vigil_assets.definitions import ASSETS, ON_REQUEST
 from vigil_cli.vendor import FILES, LIST, digests
 from vigil_resources.settings import PROJECT_ROOT
 
@@ -39,7 +39,7 @@ def test_versions_are_pinned_and_are_the_ones_vendored() -> None:
 
 
 def test_every_asset_that_a_page_links_to_exists() -> None:
-    known = {key.to_user_string() for asset in ASSETS for key in asset.keys}
+    known = {key.to_user_string() for asset in [*ASSETS, *ON_REQUEST] for key in asset.keys}
     linked = set(MADE_WITH.values())
     for module in pkgutil.iter_modules(pages.__path__):
         linked |= set(

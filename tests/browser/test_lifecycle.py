@@ -111,7 +111,7 @@ def _backtest(seen: Visit, week: Api) -> None:
     expect(page.get_by_label("Addresses")).to_have_value(skilled(week))
     page.get_by_label("Reject signals without a confidence").uncheck()
     page.get_by_role("button", name="Run").click()
-    expect(page.get_by_role("heading", name="Costs apart")).to_be_visible()
+    expect(page.get_by_role("heading", name="Costs apart")).to_be_visible(timeout=60_000)
     found = week.get("/api/backtests/1").body
     assert found["result"]["trade_count"] > 0
     assert float(found["result"]["pnl_usd"]) > 0
@@ -135,7 +135,8 @@ def _follow(seen: Visit, week: Api) -> None:
 def _set(page: Page, number: int, week: Api, values: dict[str, str]) -> None:
     page.goto(f"{week.url}/manage/{number}")
     for label, value in values.items():
-        page.locator(".fields").get_by_label(label, exact=True).last.fill(value)
+        role = "spinbutton" if label == "Least confidence" else "textbox"
+        page.get_by_role(role, name=label).fill(value)  # type: ignore[arg-type]
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#settings")).to_contain_text("Saved.")
 
@@ -158,13 +159,11 @@ def _signals_arrived(seen: Visit, week: Api) -> None:
     number = of(week, "First choice")["trader_id"]
     seen.go(f"/manage/{number}/signals")
     page = seen.page
-    copied = page.get_by_role("region", name="Signals", exact=True).locator(
-        "tbody tr", has_text="paper"
-    )
+    copied = page.locator("#signals tbody tr", has_text="paper")
     assert copied.count() > 0
     page.locator("select[name=outcome]").select_option("paper")
     expect(page.locator("#status")).to_contain_text("signals shown")
-    expect(page.get_by_role("region", name="Closed copies")).to_be_visible()
+    expect(page.get_by_role("heading", name="Closed copies", exact=True)).to_be_visible()
     # Nothing from before he was followed.
     first = week.vigil.records("SELECT min(leader_time) AS at FROM signals")[0]["at"]
     assert first >= DEMO.start_ms + KNOWN_DAYS * 86_400_000
@@ -210,5 +209,5 @@ def _archive(seen: Visit, week: Api) -> None:
     page.get_by_role("button", name="Archive Maker").click()
     expect(page.locator("h1")).to_have_text("Manage")
     page.get_by_text("kept as they were").click()
-    expect(page.get_by_role("region", name="Archived traders")).to_contain_text("Maker")
+    expect(page.locator("details").last).to_contain_text("Maker")
     assert week.get(f"/api/traders/{number}").body["state"] == "archived"

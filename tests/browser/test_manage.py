@@ -422,3 +422,21 @@ def test_bridge_and_costs_add_up_on_the_page(seen: Visit, desk: Api, backtest: i
         *parts, total = amounts
         assert total == pytest.approx(float(result["costs"]["net_pnl_usd"]), abs=0.01)
         assert sum(parts) == pytest.approx(total, abs=0.06)
+
+
+def test_a_poll_that_fails_is_asked_again(seen: Visit, desk: Api) -> None:
+    page, polls = seen.page, []
+
+    def answer(route: Any) -> None:
+        if "hx-request" not in route.request.headers:
+            return route.continue_()
+        polls.append(route.request.url)
+        return route.fulfill(status=503, body="away") if len(polls) == 1 else route.continue_()
+
+    page.route("**/backtests/*", answer)
+    seen.go(f"/backtests?trader={id_of(desk, 'Steady')}")
+    page.get_by_label("Lag, s").fill("4")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_role("heading", name="Costs apart")).to_be_visible(timeout=60_000)
+    assert len(polls) > 1
+    expect(page.locator("main")).not_to_contain_text("away")

@@ -50,6 +50,10 @@ _OF_SETTINGS = {"position_multiplier", "max_leverage", "min_confidence"}
 _DEFAULTS = {"fee_bps": "4.5", "lag_s": "2", "wait_s": "60", "slippage_bps": "5"}
 _BOUNDS_OF = {"initial_capital_usd": "paper_capital_usd"}
 
+_DECIMALS = frozenset(
+    f"{whose}{side}_px" for whose in ("", "leader_") for side in ("entry", "exit")
+)
+
 STEPS = {
     "leader_net_ex_funding": ("The leader's own net result", "realised and open, without funding"),
     "leader_fees": ("His fees", "not ours"),
@@ -347,7 +351,12 @@ def _negative(text: str) -> Decimal:
 
 
 def _newest(trades: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(trades, key=lambda one: -one["opened_at"])[:SHOWN_TRADES]
+    newest = sorted(trades, key=lambda one: -one["opened_at"])[:SHOWN_TRADES]
+    # JSON has decimals as texts.
+    return [
+        {name: Decimal(one[name]) if name in _DECIMALS and one[name] else one[name] for name in one}
+        for one in newest
+    ]
 
 
 def _midnight(text: str) -> int:
