@@ -15,11 +15,13 @@ POSITIONS = "trader_coin_daily"
 
 FILLS, CARRIED = "round_trips/fills_of_day", "round_trips/carried"
 
-_MONEY = ("px", "sz", "start_position", "closed_pnl", "fee_usd")
+_MONEY = ("px", "sz", "start_position", "closed_pnl")
 FILL_KINDS = {
     **dict.fromkeys(("time", "block_number", "event_index"), Kind.INT),
     **dict.fromkeys(("user_address", "coin"), Kind.TEXT),
     **dict.fromkeys(_MONEY, Kind.NARROW),
+    # A fee in a token that was bought counts at the price: twice as many decimals.
+    "fee_usd": Kind.WIDE,
     "flags": Kind.INT,
 }
 CARRIED_KINDS = {

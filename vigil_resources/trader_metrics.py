@@ -26,11 +26,13 @@ LABELS = "trader_labels"
 _BUILT, _LABELLED = 0, 1
 """What one process does at a time."""
 
-_MONEY = ("px", "sz", "start_position", "closed_pnl", "fee", "builder_fee", "fee_usd")
+_MONEY = ("px", "sz", "start_position", "closed_pnl", "fee", "builder_fee")
 FILL_KINDS = {
     **dict.fromkeys(("time", "block_number", "event_index"), Kind.INT),
     **dict.fromkeys(("user_address", "coin"), Kind.TEXT),
     **dict.fromkeys(_MONEY, Kind.NARROW),
+    # A fee in a token that was bought counts at the price: twice as many decimals.
+    "fee_usd": Kind.WIDE,
     "flags": Kind.INT,
 }
 HELD_KINDS = {

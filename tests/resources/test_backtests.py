@@ -46,7 +46,7 @@ class Tape:
             closed = D(0)
             if held * signed < 0:
                 part = min(abs(signed), abs(held)) / abs(held)
-                closed = (px * held - cost) * part
+                closed = ((px * held - cost) * part).quantize(D("1e-12"))
                 cost -= cost * part
                 if abs(signed) > abs(held):
                     cost = px * (held + signed)

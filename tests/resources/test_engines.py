@@ -70,7 +70,9 @@ def test_an_upgrade_from_any_migration_ends_as_a_fresh_installation(
     count = len(migrations(fresh.backend))
 
     for known in range(1, count):
-        database = Warehouse(new_database())
+        url = new_database()
+        # Bounds are of a table that the first migrations do not have.
+        before, database = Warehouse(url, {}), Warehouse(url)
 
         def first_ones(backend: str, known: int = known) -> list[SchemaObject]:
             return migrations(backend)[:known]
@@ -78,7 +80,7 @@ def test_an_upgrade_from_any_migration_ends_as_a_fresh_installation(
         with monkeypatch.context() as patch:
             patch.setattr(schema_installer, "migrations", first_ones)
             patch.setattr(schema_installer, "manifest", list)
-            assert len(database.install()) == known
+            assert len(before.install()) == known
         applied = database.install()
         assert [name for name in applied if name.startswith("migrations/")] == [
             migration.name for migration in migrations(database.backend)[known:]

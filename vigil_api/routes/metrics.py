@@ -92,6 +92,14 @@ class TokenOut(Out):
     net_pnl: Money | None
     net_pnl_reason: str | None
     publishable: bool
+    pnl_usd: Money | None
+    pnl_usd_reason: str | None
+    peak_exposure_usd: Money | None
+    return_contribution: Ratio | None
+    return_contribution_reason: str | None
+    token_roi: Ratio | None
+    token_roi_reason: str | None
+    blacklist_hint: bool | None
 
 
 class ConcentrationOut(Out):

@@ -50,7 +50,7 @@ from vigil_core.metrics.walks import (
     whole_numbers,
 )
 
-VERSION = 1
+VERSION = 2
 """To be raised where rows come out otherwise: days built by another one are stale."""
 
 GATHERED = (
@@ -119,7 +119,7 @@ def round_trips(fills: dict[str, Any], carried: dict[str, Any]) -> RoundTrips:
 
     Args:
         fills: `time`, `block_number`, `event_index`, `user_address`, `coin`, `flags`, and, narrow,
-            `px`, `sz`, `start_position`, `closed_pnl`, `fee_usd`.
+            `px`, `sz`, `start_position`, `closed_pnl`; and, wide, `fee_usd`.
         carried: `user_address`, `coin`, `position` (five words at scale 12), `position_time`,
             and of what is open `GATHERED` (wide) and `COUNTED`.
     """
@@ -274,6 +274,15 @@ def _add_known(address, is_known, value):
         add_at_12(address, value)
 
 
+@inner
+def _add_known_fee(address, is_known, value):
+    """The same of what has scale 24 already."""
+    if not is_known:
+        put_null(address)
+    elif not is_null_wide(address):
+        add_to(address, value)
+
+
 @compiled
 def _walk(
     order,
@@ -368,8 +377,9 @@ def _walk(
             closes = was_open and (not is_open or was_long != is_long)
             opens = is_open and (not was_open or was_long != is_long)
             size_from, size_at = magnitude(begin), magnitude(end)
-            knows_pnl, knows_fee = not is_null(closed_pnl + at), not is_null(fee_usd + at)
-            pnl, fee = load_narrow(closed_pnl + at), load_narrow(fee_usd + at)
+            fee_at = fee_usd + WIDE_BYTES * row
+            knows_pnl, knows_fee = not is_null(closed_pnl + at), not is_null_wide(fee_at)
+            pnl, fee = load_narrow(closed_pnl + at), load_wide(fee_at)
             if was_open:
                 if not is_expected:
                     # It was open before its first fill here.
@@ -381,9 +391,11 @@ def _walk(
                 _gather(block, wide(0) if closes else size_at, size_from, price)
                 first_fee = fee
                 if closes and opens and knows_fee:
-                    first_fee = quotient(times(fee, size_from), size)
+                    # A part of a fee is kept to 12 decimals; the other part has the rest.
+                    part = quotient(times(fee, size_from), times(size, wide(ONE)))
+                    first_fee = times(part, wide(ONE))
                 _add_known(block + _GROSS, knows_pnl, pnl)
-                _add_known(block + _FEES, knows_fee, first_fee)
+                _add_known_fee(block + _FEES, knows_fee, first_fee)
                 if not knows_fee:
                     counts[code, _UNPRICED] += 1
                 if closes:
@@ -410,7 +422,7 @@ def _walk(
                 counts[code, _FILLS] = 1
                 _gather(block, size_at, wide(0), price)
                 _add_known(block + _GROSS, knows_pnl, pnl)
-                _add_known(block + _FEES, knows_fee, fee)
+                _add_known_fee(block + _FEES, knows_fee, fee)
                 if not knows_fee:
                     counts[code, _UNPRICED] = 1
             store_wide(end_at, end)

@@ -42,6 +42,7 @@ from vigil_core.metrics.walks import (
     compiled,
     inlined,
     is_null,
+    is_null_wide,
     money,
     put_null,
     texts,
@@ -49,7 +50,7 @@ from vigil_core.metrics.walks import (
     whole_numbers,
 )
 
-VERSION = 1
+VERSION = 2
 """To be raised where rows come out otherwise: days built by another one are stale."""
 
 COUNTS = (
@@ -135,7 +136,7 @@ def trader_days(fills: dict[str, Any], held: dict[str, Any], day: int) -> Trader
 
     Args:
         fills: `time`, `block_number`, `event_index`, `user_address`, `coin`, `flags`, and, narrow,
-            `px`, `sz`, `start_position`, `closed_pnl`, `fee`, `builder_fee`, `fee_usd`.
+            `px`, `sz`, `start_position`, `closed_pnl`, `fee`, `builder_fee`; and, wide, `fee_usd`.
         held: `user_address`, `coin`, `position` (five words at scale 12), `mark` (narrow), of the
             midnight before.
         day: Its start, ms.
@@ -297,8 +298,8 @@ def _walk(
             # What the fill itself tells.
             _count(counts, trader, _FILLS)
             add_to(own + _VOLUME, notional)
-            if not is_null(fee_usd + at):
-                add_at_12(own + _FEES, load_narrow(fee_usd + at))
+            if not is_null_wide(fee_usd + WIDE_BYTES * row):
+                add_to(own + _FEES, load_wide(fee_usd + WIDE_BYTES * row))
             elif not is_null(fee + at):
                 _count(counts, trader, _UNPRICED)
             if is_null(closed_pnl + at) or is_null(fee + at):
