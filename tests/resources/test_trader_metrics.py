@@ -92,16 +92,18 @@ def test_the_longest_numbers_of_a_fill_add_up(vigil: Installation) -> None:
             event_index=0,
             start_position=start,
             closed_pnl=longest,
-            fee=longest.copy_negate(),
-            fee_token="USDC",
+            fee=longest if token == "HYPE" else longest.copy_negate(),
+            fee_token=token,
         )
         for day in (0, 1)
-        for number, (coin, side, start) in enumerate(
+        for number, (coin, side, start, token) in enumerate(
             [
                 # Through zero, and twice as far as a position can be told.
-                ("BTC", "B", -Decimal(10**25)),
-                ("kPEPE", "A", longest.copy_negate()),
-                ("kPEPE", "B", longest),
+                ("BTC", "B", -Decimal(10**25), "USDC"),
+                ("kPEPE", "A", longest.copy_negate(), "USDC"),
+                ("kPEPE", "B", longest, "USDC"),
+                # Paid in what was bought: worth the price, with twice as many decimals.
+                ("@107", "B", Decimal(0), "HYPE"),
             ]
         )
     ]
