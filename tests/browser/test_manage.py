@@ -16,6 +16,8 @@ from tests.resources.desk import insert
 from vigil_cli.backfill import backfill
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 EXPORT = """{"name": "Calls", "type": "public_channel", "id": 17, "messages": [
 {"id": 1, "type": "message", "date_unixtime": "1756800000", "from": "A", "text": "Good morning"},

@@ -61,6 +61,7 @@ def test_a_first_visit_is_light(browser: Browser, site: Site, name: str) -> None
         assert 0 < one.body_bytes < most * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_page_breaks_a_rule_of_accessibility(browser: Browser, site: Site, theme: str) -> None:
     found = {}

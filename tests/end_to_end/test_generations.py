@@ -38,6 +38,8 @@ from vigil_sandbox.older_writers import (
 )
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 Row = dict[str, Any]
 COLUMNS = [
     "time", "user_address", "coin", "px", "sz", "side", "dir", "start_position", "closed_pnl",

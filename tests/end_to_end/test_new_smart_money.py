@@ -37,6 +37,8 @@ from vigil_resources.warehouse import DERIVED
 from vigil_sandbox.info_server import Answers, Fault, InfoServer, Manners, WireRow
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 SPEC = replace(TINY, day_count=14, planted_each=3)
 LAST = SPEC.first_day + timedelta(days=SPEC.day_count - 1)
 BEFORE_MS, AFTER_MS = day_start_ms(date(2025, 7, 10)), day_start_ms(date(2025, 8, 15))
