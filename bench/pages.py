@@ -6,10 +6,12 @@ interface's: the first view below 500 ms, eight clients' p50 below 80 and p99 be
 """
 
 import argparse
+import multiprocessing
 import random
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -51,7 +53,7 @@ def main() -> None:
         begun = time.monotonic()
         PublishedTraders(warehouse).build()
         line("build", f"{time.monotonic() - begun:.1f} s")
-        _ask(Settings.from_environment({"DATABASE_URL": here.url("pages")}))
+        _ask(here.url("pages"))
 
 
 def _fill(warehouse: Warehouse, traders: int) -> None:
@@ -64,15 +66,20 @@ def _fill(warehouse: Warehouse, traders: int) -> None:
         connection.execute("ANALYZE")
 
 
-def _ask(settings: Settings) -> None:
-    port = free_port(0)
+def _serve(database_url: str, port: int) -> None:
+    settings = Settings.from_environment({"DATABASE_URL": database_url})
     app = create_app(settings, Limits(local_rate=1e9, rate=1e9))
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error")
+
+
+def _ask(database_url: str) -> None:
+    port = free_port(0)
     base = f"http://127.0.0.1:{port}"
+    # A process of its own: clients in the server's would be counted as its work.
+    server = multiprocessing.get_context("fork").Process(target=_serve, args=(database_url, port))
+    server.start()
+    while not _answers(f"{base}/healthz"):
+        time.sleep(0.05)
     title("one client: first and then")
     for path in PATHS:
         times = [_seconds(base + path) for _ in range(6)]
@@ -92,8 +99,8 @@ def _ask(settings: Settings) -> None:
     times.sort()
     for name, share in (("p50", 0.5), ("p99", 0.99), ("slowest", 1.0)):
         line(name, f"{times[min(int(len(times) * share), len(times) - 1)] * 1000:.0f} ms")
-    server.should_exit = True
-    thread.join()
+    server.terminate()
+    server.join()
 
 
 def title(text: str) -> None:
@@ -104,6 +111,14 @@ def title(text: str) -> None:
 def line(name: str, figure: str) -> None:
     """One row of it."""
     print(f"  {name:60}{figure}", flush=True)
+
+
+def _answers(url: str) -> bool:
+    try:
+        _seconds(url)
+    except urllib.error.URLError:
+        return False
+    return True
 
 
 def _seconds(url: str) -> float:
