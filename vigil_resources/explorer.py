@@ -147,11 +147,12 @@ class Explorer:
             "min_volume": asked.min_volume,
             "limit": limit + 1,
         }
-        column = sql.Identifier(sort.column)
-        statement = (
-            template("explorer/traders_down", key=column)
-            if sort.is_down
-            else template("explorer/traders_up", key=column)
+        statement = template(
+            "explorer/traders",
+            key=sql.Identifier(sort.column),
+            last=sql.Literal("-Infinity" if sort.is_down else "Infinity"),
+            comparison=sql.SQL("<" if sort.is_down else ">"),
+            direction=sql.SQL("DESC" if sort.is_down else "ASC"),
         )
         try:
             rows = self._apart(statement, values)

@@ -1,10 +1,10 @@
--- A page of the published traders, {key} from low to high; who has none stands last. It goes on behind
+-- A page of the published traders by {key}; who has none stands last, at {last}. It goes on behind
 -- (key, address). Parameters that are NULL ask nothing.
 SELECT p.*, f.trader_id, f.name, f.state, f.active
 FROM (
-    SELECT q.*, coalesce(q.{key}, 'Infinity')::text AS sort_key
+    SELECT q.*, coalesce(q.{key}, {last})::text AS sort_key
     FROM published_traders AS q
-    WHERE (coalesce(q.{key}, 'Infinity'), q.user_address) > (%(key)s, %(address)s)
+    WHERE (coalesce(q.{key}, {last}), q.user_address) {comparison} (%(key)s, %(address)s)
       AND (%(type)s::text IS NULL OR q.trader_type = %(type)s)
       AND (%(coin)s::text IS NULL OR q.coins @> ARRAY[%(coin)s::text])
       AND (NOT %(publishable)s OR q.publishable)
@@ -24,7 +24,7 @@ FROM (
               SELECT t.user_address FROM traders AS t WHERE strpos(lower(t.name), lower(%(q)s)) > 0
           )
       )
-    ORDER BY coalesce(q.{key}, 'Infinity') ASC, q.user_address ASC
+    ORDER BY coalesce(q.{key}, {last}) {direction}, q.user_address {direction}
     LIMIT %(limit)s
 ) AS p
 LEFT JOIN LATERAL (
@@ -34,4 +34,4 @@ LEFT JOIN LATERAL (
     ORDER BY t.variant
     LIMIT 1
 ) AS f ON true
-ORDER BY coalesce(p.{key}, 'Infinity') ASC, p.user_address ASC
+ORDER BY coalesce(p.{key}, {last}) {direction}, p.user_address {direction}
