@@ -33,7 +33,11 @@ api-key-revoke *ARGS:
 openapi:
     @python -m vigil_cli openapi
 
-# Materialize the days START … END: backfill START END [--select ASSETS] [--force]
+# Write vigil_assets/columns.json: what the assets say of their columns
+columns:
+    @python -m vigil_cli columns
+
+# Materialize the days START … END: backfill START END [--select ASSETS] [--force | --failed]
 backfill *ARGS:
     @python -m vigil_cli backfill "$@"
 
@@ -101,6 +105,14 @@ db-shell *ARGS:
 db-reset *ARGS:
     @python -m vigil_cli db-reset "$@"
 
+# Back the database up: db-backup NAME.dump or a folder [--desk-only]
+db-backup *ARGS:
+    @python -m vigil_cli db-backup "$@"
+
+# Restore a backup into an empty database (asks; --yes-into NAME does not)
+db-restore *ARGS:
+    @python -m vigil_cli db-restore "$@"
+
 # Traders of an exported leaderboard (JSON or CSV): import-leaderboard FILE
 import-leaderboard *ARGS:
     @python -m vigil_cli import-leaderboard "$@"
@@ -112,6 +124,10 @@ import-chat *ARGS:
 # Read along in the chats of a Telegram bot, until Ctrl-C (--once: what is there)
 telegram-poll *ARGS:
     @python -m vigil_cli telegram-poll "$@"
+
+# Fills of watched accounts and trades as the exchange streams them, until Ctrl-C: live [--once|--seconds N]
+live *ARGS:
+    @python -m vigil_cli live "$@"
 
 # A report over all that is loaded, with charts
 analyze:
@@ -137,9 +153,13 @@ lambda-delete:
 backtest *ARGS:
     @python -m vigil_cli backtest "$@"
 
-# The measured comparisons: bench [ingest|stages|warehouse|fifo|artemis|sizes|metrics|persistence|backtests|pages]
+# The measured comparisons: bench [ingest|stages|warehouse|fifo|artemis|sizes|metrics|persistence|backtests|backfills|pages|arrivals|live|spark|fan_out]
 bench *ARGS:
     @python -m bench "$@"
+
+# The daily relations on Spark, over the lake, as Parquet: spark-aggregates START END [--master URL] [--to FOLDER] [--profiles] [--conf NAME=VALUE]
+spark-aggregates *ARGS:
+    @python -m vigil_cli spark-aggregates "$@"
 
 # Remove local data (asks)
 clean *ARGS:
@@ -155,13 +175,22 @@ test *ARGS: lint
 
 # The tests that take minutes
 test-slow *ARGS:
-    python -m pytest -m slow -q "$@"
+    python -m pytest -m slow -n 2 --dist loadfile -q "$@"
+
+# Small runs of the attacks of chaos
+test-campaigns *ARGS:
+    python -m pytest -m campaign -q "$@"
 
 # Format and types
 lint:
     ruff check .
     ruff format --check .
     mypy
+    bandit -q -c pyproject.toml -r vigil_api vigil_assets vigil_cli vigil_core vigil_resources vigil_sandbox chaos deploy/lambda vigil
+
+# Write sbom.cdx.json: what requirements.lock installs, as CycloneDX
+sbom:
+    @python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.cdx.json
 
 # Whether Dagster can load everything
 check-definitions:
@@ -175,6 +204,10 @@ vendor:
 alerts:
     @python -m vigil_cli alerts
 
-# Write requirements.lock anew from pyproject.toml
-lock:
-    uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev --python-version 3.11 pyproject.toml -o requirements.lock -q
+# Write requirements.lock anew from pyproject.toml, and the list of what it installs
+lock: && sbom
+    uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev --extra production --python-version 3.11 pyproject.toml -o requirements.lock -q
+
+# Attacks on what is promised: chaos [NAME …] [--all] [--seed S] [--table]; without a name, lists them
+chaos *ARGS:
+    @python -m chaos "$@"

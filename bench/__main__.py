@@ -16,7 +16,12 @@ NAMES = (
     "metrics",
     "persistence",
     "backtests",
+    "backfills",
     "pages",
+    "arrivals",
+    "live",
+    "spark",
+    "fan_out",
 )
 
 if __name__ == "__main__":

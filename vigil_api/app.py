@@ -11,6 +11,7 @@ from vigil_api import handlers, openapi, pages
 from vigil_api.database import Database
 from vigil_api.gate import Gate
 from vigil_api.limits import Limits
+from vigil_api.metrics import Metrics
 from vigil_api.routes import (
     backtests,
     comparison,
@@ -26,6 +27,7 @@ from vigil_api.routes import (
 )
 from vigil_api.schemas import Models
 from vigil_api.worker import BacktestWorker
+from vigil_resources.observations import Observer
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import database_url
 
@@ -39,10 +41,12 @@ def create_app(settings: Settings, limits: Limits | None = None) -> ASGIApp:
         settings: Where the database is, who may write, and by which names it is reached.
         limits: What a caller may ask for.
     """
+    routes = create_routes(settings)
     return Gate(
-        create_routes(settings),
+        routes,
         names=LOCAL_NAMES | {settings.api_host} | set(settings.api_names),
         limits=limits or Limits(),
+        answered=routes.state.metrics.answered,
     )
 
 
@@ -62,6 +66,7 @@ def create_routes(settings: Settings) -> FastAPI:
     app.state.database = Database(
         partial(database_url, settings), is_embedded=settings.database_url is None
     )
+    app.state.metrics = Metrics(Observer(app.state.database.read))
     models = app.state.models = Models(settings.bounds)
     app.state.worker = BacktestWorker(settings)
     handlers.install(app)

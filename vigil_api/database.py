@@ -1,4 +1,4 @@
-"""Connections for requests: one pool that can only read, one that may write."""
+"""Connections for requests: one pool that can only read, one that may write to the desk."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
 
-from vigil_resources.reader import reader_address
+from vigil_resources.roles import Role, address_as
 
 POOL_SIZE = 10
 WAIT_SECONDS = 2.0
@@ -34,7 +34,7 @@ class Database:
         self._is_embedded = is_embedded
         self._readers = _pool(self._reader_address, "readers")
         self._writers = _pool(self._writer_address, "writers")
-        self._reader_of: dict[str, str] = {}
+        self._address_of: dict[tuple[str, Role], str] = {}
 
     def open(self) -> None:
         """Start connecting; whether the database is there shows when somebody asks."""
@@ -58,21 +58,34 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction: committed at the end, rolled back by an error. Raises as `read`."""
+        """A transaction of a role that may change what the desk is told, and nothing else.
+
+        Committed at the end, rolled back by an error. Raises as `read`.
+        """
         with self._writers.connection() as connection:
             yield connection
 
+    def writer_address(self) -> str:
+        """Where writers connect, for what opens connections of its own; holds a password."""
+        options = "-c timezone=UTC -c search_path=public,compat"
+        return self._address(Role.API, options)
+
     def _reader_address(self) -> str:
-        url = self._url()
-        if url not in self._reader_of:
-            address = reader_address(url, is_embedded=self._is_embedded, say=_log.warning)
-            self._reader_of = {url: _limited(address)}
-        return self._reader_of[url]
+        options = "-c timezone=UTC -c search_path=public,compat -c default_transaction_read_only=on"
+        return _limited(self._address(Role.READER, options))
 
     def _writer_address(self) -> str:
-        return _limited(
-            make_conninfo(self._url(), options="-c timezone=UTC -c search_path=public,compat")
-        )
+        return _limited(self.writer_address())
+
+    def _address(self, role: Role, options: str) -> str:
+        url = self._url()
+        if (url, role) not in self._address_of:
+            address = address_as(
+                role, url, is_embedded=self._is_embedded, options=options, say=_log.warning
+            )
+            self._address_of = {k: v for k, v in self._address_of.items() if k[0] == url}
+            self._address_of[url, role] = address
+        return self._address_of[url, role]
 
 
 def _limited(address: str) -> str:

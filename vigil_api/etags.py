@@ -27,13 +27,16 @@ class Condition:
     def __init__(self, header: str) -> None:
         self._tags = _tags(header)
 
-    def version_of(self, trader: Trader) -> int:
-        """The trader's version, if it is one that was asked for.
+    def version_of(self, trader: Trader) -> int | None:
+        """The trader's version, if it is one that was asked for; None: any was.
 
         Raises:
             Problem: It is another by now, or the tag is of something else.
         """
-        if not self._tags & {"*", etag(trader)}:
+        if "*" in self._tags:
+            # Not the version of now: by the time of the change there may be another.
+            return None
+        if etag(trader) not in self._tags:
             detail = f"trader {trader.trader_id} is at version {trader.version} by now"
             raise Problem("stale-version", detail, {"ETag": etag(trader)})
         return trader.version

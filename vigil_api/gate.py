@@ -4,11 +4,10 @@ Outside of everything else: whatever happens within becomes an answer, with a re
 the log and the headers that browsers are to obey.
 """
 
-import json
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
@@ -20,6 +19,7 @@ from vigil_api import handlers
 from vigil_api.limits import Buckets, Limits, limited, replayed, whole_body
 from vigil_api.problems import Problem
 from vigil_api.security import is_local, refuse_foreign_host, refuse_other_sites
+from vigil_resources.logs import fields
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -36,6 +36,9 @@ _SAFE = {"GET", "HEAD", "OPTIONS"}
 _UPLOADS = {"/manage/imports"}
 """Paths whose routes read their bodies themselves, once it is known who sends them."""
 
+Answered = Callable[[str, str | None, int | None, float], None]
+"""Told of each request: method, template of its route, status, seconds."""
+
 _access = logging.getLogger("vigil.access")
 
 
@@ -46,9 +49,13 @@ class Gate:
         app: The routes.
         names: Host names that this server answers to, lower case.
         limits: What a caller may ask for.
+        answered: Told of each request when it is over.
     """
 
-    def __init__(self, app: FastAPI, *, names: frozenset[str], limits: Limits) -> None:
+    def __init__(
+        self, app: FastAPI, *, names: frozenset[str], limits: Limits, answered: Answered
+    ) -> None:
+        self._answered = answered
         self._app = app
         self._names = names
         self._limits = limits
@@ -72,18 +79,25 @@ class Gate:
                 await response(scope, receive, answered)
         finally:
             answered.log()
+            self._answered(scope["method"], answered.route, answered.status, answered.seconds)
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass(self, scope: Scope, receive: Receive, send: "_Answer") -> None:
         request = Request(scope)
         try:
             refuse_foreign_host(request, self._names)
-            rate = self._limits.local_rate if is_local(request) else self._limits.rate
-            self._buckets.take(request.client.host if request.client else "", rate)
+            local = is_local(request)
+            host = request.client.host if request.client else ""
+            # Who comes by way of a proxy of this machine takes nothing from who is here.
+            caller = host if local else f"{host} elsewhere"
+            rate = self._limits.local_rate if local else self._limits.rate
+            self._buckets.take(caller, rate)
             if scope["method"] not in _SAFE:
                 refuse_other_sites(request)
             announced = request.headers.get("content-length")
             if scope["method"] == "POST" and scope["path"] in _UPLOADS:
-                await self._app(scope, limited(receive, announced), send)
+                await self._route(
+                    scope, limited(receive, announced, self._limits.upload_seconds), send
+                )
                 return
             body = await whole_body(receive, announced, self._limits.body_seconds)
         except Problem as problem:
@@ -97,7 +111,14 @@ class Gate:
             return
         # A route that answers GET answers HEAD: the server leaves the body out.
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        await self._app({**scope, "method": method}, replayed(body, receive), send)
+        await self._route({**scope, "method": method}, replayed(body, receive), send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: "_Answer") -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            # The routers leave in the scope which route it was.
+            send.route = getattr(scope.get("route"), "path", None)
 
 
 class _Answer:
@@ -105,6 +126,8 @@ class _Answer:
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.status: int | None = None
+        self.route: str | None = None
+        """Template of the path; None where no route took it."""
         self._scope = scope
         self._send = send
         self._begun = time.monotonic()
@@ -119,14 +142,21 @@ class _Answer:
             headers["X-Request-Id"] = self._scope["request_id"]
         await self._send(message)
 
+    @property
+    def seconds(self) -> float:
+        """Since the request came."""
+        return time.monotonic() - self._begun
+
     def log(self) -> None:
-        """One line of JSON. No query and no header: either may hold a secret."""
-        said = {
-            "request_id": self._scope["request_id"],
-            "method": self._scope["method"],
-            "path": self._scope["path"],
-            "status": self.status,
-            "ms": round((time.monotonic() - self._begun) * 1000, 1),
-            "caller": self._scope["state"].get("caller"),
-        }
-        _access.info(json.dumps(said))
+        """One line. No query and no header: either may hold a secret."""
+        method, path = self._scope["method"], self._scope["path"]
+        said = fields(
+            request_id=self._scope["request_id"],
+            method=method,
+            path=path,
+            route=self.route,
+            status=self.status,
+            ms=round(self.seconds * 1000, 1),
+            caller=self._scope["state"].get("caller"),
+        )
+        _access.info("%s %s %s", method, path, self.status, extra=said)

@@ -28,6 +28,8 @@ class Limits:
     """As many seconds' requests may come at once."""
     body_seconds: float = 10.0
     """Within which a body has to be there."""
+    upload_seconds: float = 120.0
+    """The same of a file."""
 
 
 class Buckets:
@@ -81,20 +83,28 @@ async def _collected(receive: Receive) -> bytes:
             return bytes(body)
 
 
-def limited(receive: Receive, announced: str | None) -> Receive:
+def limited(receive: Receive, announced: str | None, seconds: float) -> Receive:
     """An upload, as it comes, to be read by its route.
 
     Raises:
-        Problem: It is announced larger than may be; while it is read, that it is.
+        Problem: It is announced larger than may be; while it is read, that it is, or is slower.
     """
     refusal = Problem("too-large", f"at most {MOST_UPLOAD_BYTES} bytes of a file are read")
     if announced is not None and announced.isdigit() and int(announced) > MOST_UPLOAD_BYTES:
         raise refusal
     taken = 0
+    deadline = time.monotonic() + seconds
+    is_read = False
 
     async def count() -> Message:
-        nonlocal taken
-        message = await receive()
+        nonlocal taken, is_read
+        if is_read:
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), max(0.001, deadline - time.monotonic()))
+        except TimeoutError:
+            raise Problem("too-slow", f"the file was not there within {seconds:g} s") from None
+        is_read = not message.get("more_body", False)
         taken += len(message.get("body", b""))
         if taken > MOST_UPLOAD_BYTES:
             raise refusal

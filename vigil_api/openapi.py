@@ -54,7 +54,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     operation["responses"] = dict(sorted(responses.items()))
     for parameter in operation.get("parameters", []):
         _without_null(parameter)
-    if path.startswith("/api/"):
+    if path.startswith("/api/") or path == "/metrics":
         reads: list[dict[str, list[str]]] = [{}, {"bearer": []}]
         operation["security"] = reads if method == "get" else [{"bearer": []}]
 

@@ -49,7 +49,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "not-found": Kind(404, "Not there", "Nothing has this name."),
         "method-not-allowed": Kind(405, "Not a method of this path", "`Allow` lists them."),
-        "too-slow": Kind(408, "The body did not come in time", "Send the request again."),
+        "too-slow": Kind(408, "The request did not come in time", "Send it again."),
         "duplicate": Kind(
             409,
             "It is there already",
@@ -79,11 +79,17 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             428, "If-Match is missing", "Send the ETag of what you read, so that nothing is lost."
         ),
         "too-many-requests": Kind(429, "Too many requests", "Wait as long as Retry-After says."),
+        "head-too-large": Kind(
+            431, "The headers are too large", "At most 32 KiB, and 100 headers, with the address."
+        ),
         "unexpected": Kind(
             500, "Something unexpected", "The log has the details, by the request_id."
         ),
         "database-away": Kind(
             503, "The database does not answer", "Try again after as long as Retry-After says."
+        ),
+        "too-many-connections": Kind(
+            503, "Too many connections", "Try again after as long as Retry-After says."
         ),
     }
 )

@@ -95,7 +95,9 @@ def _trader_in(value: Any) -> Any:
 
 
 def _number_in(value: Any) -> Decimal:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Asked of a whole number of 400 digits, isfinite would raise.
+    if is_number and (isinstance(value, int) or math.isfinite(value)):
         return Decimal(str(value))
     raise ValueError("expected a number")
 

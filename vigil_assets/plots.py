@@ -8,10 +8,10 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import polars as pl
-from matplotlib.figure import Figure
 
 from vigil_core.artemis.parameters import FEATURES
 from vigil_core.calendar import HOUR_MS, HOURS_PER_DAY, day_start_ms
@@ -22,7 +22,7 @@ _BINS = 30
 
 def hourly_plot(counts: Sequence[int | None], title: str) -> dg.MarkdownMetadataValue:
     """Bars of 24 UTC hours; an hour without data (None) is marked, not drawn as zero."""
-    figure = Figure(figsize=(6, 2), dpi=80, layout="tight")
+    figure = _figure(figsize=(6, 2), dpi=80, layout="tight")
     axes = figure.subplots()
     axes.bar(range(HOURS_PER_DAY), [count or 0 for count in counts], color="#2b6cb0")
     for hour in (hour for hour, count in enumerate(counts) if count is None):
@@ -42,7 +42,7 @@ def rank_ic_plot(summary: pl.DataFrame, day: date) -> dg.MarkdownMetadataValue:
         day: In the title.
     """
     title = f"Rank IC out of sample, mean and 95 %, as of the end of {day}"
-    figure = Figure(figsize=(6, 2), dpi=80, layout="tight")
+    figure = _figure(figsize=(6, 2), dpi=80, layout="tight")
     axes = figure.subplots()
     rows = summary.filter(pl.col("statistic") == "rank_ic")
     blank = rows.select(pl.col("value", "low", "high").fill_null(math.nan))
@@ -65,7 +65,7 @@ def open_interest_plot(rows: pl.DataFrame, day: date) -> dg.MarkdownMetadataValu
         day: In the title.
     """
     title = f"Open interest, one side, {day}"
-    figure = Figure(figsize=(6, 2.4), dpi=80, layout="tight")
+    figure = _figure(figsize=(6, 2.4), dpi=80, layout="tight")
     axes = figure.subplots()
     largest = rows.group_by("coin").agg(pl.col("oi_usd").max()).sort("oi_usd", descending=True)
     for coin in largest["coin"].head(_LINES):
@@ -84,7 +84,7 @@ def open_interest_plot(rows: pl.DataFrame, day: date) -> dg.MarkdownMetadataValu
 def feature_plot(rows: pl.DataFrame, day: date) -> dg.MarkdownMetadataValue:
     """How the twelve features of a day are distributed over all its snapshots; NULLs in words."""
     title = f"Features, {day}"
-    figure = Figure(figsize=(9, 5), dpi=85)
+    figure = _figure(figsize=(9, 5), dpi=85)
     # Fixed margins: fitting them to twelve panels' labels takes longer than drawing.
     figure.subplots_adjust(0.05, 0.08, 0.98, 0.93, wspace=0.25, hspace=0.5)
     for axes, feature in zip(figure.subplots(3, 4).flat, FEATURES, strict=True):
@@ -102,7 +102,7 @@ def label_plot(balance: Mapping[str, float | None], day: date) -> dg.MarkdownMet
     """The share of ones of each binary label (`label_long_net0`, …) in the known ones."""
     title = f"Share of labels that are 1, {day}"
     known = {name.removeprefix("label_"): x for name, x in balance.items() if x is not None}
-    figure = Figure(figsize=(6, 2.2), dpi=80, layout="tight")
+    figure = _figure(figsize=(6, 2.2), dpi=80, layout="tight")
     axes = figure.subplots()
     axes.barh(list(known), list(known.values()), color="#2b6cb0")
     axes.set_xlim(0, 1)
@@ -119,7 +119,7 @@ def class_changes_plot(changes: Sequence[tuple[str, str, int]]) -> dg.MarkdownMe
         changes: Class of the seeds, ours, traders.
     """
     title = "The seeds' classes, by ours"
-    figure = Figure(figsize=(6, 2.4), dpi=80, layout="tight")
+    figure = _figure(figsize=(6, 2.4), dpi=80, layout="tight")
     axes = figure.subplots()
     totals: dict[str, int] = {}
     for seed, _, count in changes:
@@ -139,7 +139,14 @@ def class_changes_plot(changes: Sequence[tuple[str, str, int]]) -> dg.MarkdownMe
     return _embedded(figure, title)
 
 
-def _embedded(figure: Figure, title: str) -> dg.MarkdownMetadataValue:
+def _figure(**options: Any) -> Any:
+    # A second to import: every process loads the definitions, and few of them draw.
+    from matplotlib.figure import Figure
+
+    return Figure(**options)
+
+
+def _embedded(figure: Any, title: str) -> dg.MarkdownMetadataValue:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
     encoded = base64.b64encode(picture.getvalue()).decode()

@@ -16,9 +16,11 @@ from vigil_resources.open_interest import OpenInterest
 from vigil_resources.paper import PaperTrading
 from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.persistence import PersistenceTests
+from vigil_resources.pipeline_runs import PipelineRuns
 from vigil_resources.published import PublishedTraders
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.reconciliation import Reconciliation
+from vigil_resources.run_failures import RunFailures
 from vigil_resources.settings import Settings
 from vigil_resources.snapshots import Snapshots
 from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
@@ -40,9 +42,11 @@ from vigil_resources.wiring import (
     open_paper_trading,
     open_perp_balances,
     open_persistence_tests,
+    open_pipeline_runs,
     open_published_traders,
     open_raw_fills,
     open_reconciliation,
+    open_run_failures,
     open_snapshots,
     open_trader_labels,
     open_trader_metrics,
@@ -214,3 +218,17 @@ class DeliveriesResource(ConfigurableResource[Deliveries]):
 
     def create_resource(self, context: InitResourceContext) -> Deliveries:  # noqa: ARG002
         return open_deliveries(Settings.from_environment())
+
+
+class RunFailuresResource(ConfigurableResource[RunFailures]):
+    """Messages about failed runs: `VIGIL_WEBHOOK_URL`, `VIGIL_ALERT_EMAIL`."""
+
+    def create_resource(self, context: InitResourceContext) -> RunFailures:  # noqa: ARG002
+        return open_run_failures(Settings.from_environment())
+
+
+class PipelineRunsResource(ConfigurableResource[PipelineRuns]):
+    """Dagster's runs, as rows of the warehouse."""
+
+    def create_resource(self, context: InitResourceContext) -> PipelineRuns:  # noqa: ARG002
+        return open_pipeline_runs(Settings.from_environment())

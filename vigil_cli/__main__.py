@@ -1,6 +1,8 @@
 """`python -m vigil_cli RECIPE …`: what the justfile calls."""
 
 import argparse
+import errno
+import logging
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -11,21 +13,33 @@ from psycopg import Error as DatabaseError
 from vigil_cli import database, disk, sample, sources
 from vigil_cli.backtest import backtest
 from vigil_cli.ready import dagster_ready
+from vigil_cli.say import say
 from vigil_core.errors import VigilError
+from vigil_resources.logs import to_standard_error
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import embedded_postgres
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def main() -> int:
     """Run one recipe; 0 only if it did all it was asked to."""
     arguments = _parser().parse_args()
     settings = Settings.from_environment()
+    if settings.log_format == "json":
+        to_standard_error(settings)
     try:
         return _run(arguments.recipe, arguments, settings) or 0
     except (VigilError, DatabaseError) as error:
-        print(f"vigil: {error}", file=sys.stderr)
+        say(settings, f"vigil: {error}", logging.ERROR, recipe=arguments.recipe)
+        return 1
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        say(settings, f"vigil: no room: {error}", logging.ERROR, recipe=arguments.recipe)
         return 1
     except KeyboardInterrupt:
+        print("vigil: stopped; the same recipe goes on where it was", file=sys.stderr)
         return 130
 
 
@@ -62,11 +76,21 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             from vigil_cli.api import describe
 
             describe(settings)
+        case "columns":
+            from vigil_cli.columns import write_columns
+
+            write_columns(settings)
         case "backfill":
             from vigil_cli.backfill import backfill
 
-            span = {"select": arguments.select, "force": arguments.force}
-            backfill(settings, arguments.start, arguments.end, **span)
+            backfill(
+                settings,
+                arguments.start,
+                arguments.end,
+                select=arguments.select,
+                force=arguments.force,
+                only_failed=arguments.failed,
+            )
         case "fetch-data":
             from vigil_cli.backfill import backfill
 
@@ -78,6 +102,10 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             backfill(here, arguments.start, arguments.end, select="key:fills")
         case "cloud-sample":
             sample.cloud_sample(settings, arguments)
+        case "spark-aggregates":
+            from vigil_cli.spark import spark_aggregates
+
+            spark_aggregates(settings, arguments)
         case "db-local-up":
             embedded_postgres(here).keep_running()
             print(embedded_postgres(here).url())
@@ -93,8 +121,20 @@ def _run(recipe: str, arguments: argparse.Namespace, settings: Settings) -> int 
             database.run_query(settings, arguments.sql)
         case "db-shell":
             return database.shell(settings, arguments.arguments)
+        case "db-backup":
+            from vigil_cli.backup import back_up
+
+            back_up(settings, arguments.path, desk_only=arguments.desk_only)
+        case "db-restore":
+            from vigil_cli.backup import restore
+
+            restore(settings, arguments.path, arguments.yes_into)
         case "db-reset":
             database.reset(settings, arguments.yes_drop)
+        case "live":
+            from vigil_cli.live import live
+
+            live(settings, once=arguments.once, seconds=arguments.seconds)
         case "alerts":
             from vigil_cli.desk import alerts
 
@@ -154,18 +194,28 @@ def _parser() -> argparse.ArgumentParser:
     recipes.add_parser("api-key-list")
     recipes.add_parser("api-key-revoke").add_argument("key", help="the 8 characters after vgl_")
     recipes.add_parser("openapi", help="write openapi.json")
+    recipes.add_parser("columns", help="write vigil_assets/columns.json")
     for name in ("backfill", "fetch-data", "cloud-load", "local-load"):
         days = recipes.add_parser(name, help="UTC days START … END, both included")
         days.add_argument("start", type=date.fromisoformat)
         days.add_argument("end", type=_ended_day)
         if name == "backfill":
             days.add_argument("--select", help="assets, in Dagster's selection syntax")
-            days.add_argument("--force", action="store_true", help="also what is up to date")
+            which = days.add_mutually_exclusive_group()
+            which.add_argument("--force", action="store_true", help="also what is up to date")
+            which.add_argument("--failed", action="store_true", help="only what failed before")
     sampled = recipes.add_parser("cloud-sample", help="some traders of DATABASE_URL, as a lake")
     sampled.add_argument("start", type=date.fromisoformat)
     sampled.add_argument("end", type=_ended_day)
     sampled.add_argument("--one-in", type=int, default=100, help="of so many traders one")
     sampled.add_argument("--to", type=Path, help="the lake's folder; default VIGIL_DATA_DIR/sample")
+    spark = recipes.add_parser("spark-aggregates", help="the daily relations on Spark, as Parquet")
+    spark.add_argument("start", type=date.fromisoformat)
+    spark.add_argument("end", type=_ended_day)
+    spark.add_argument("--master", default="local[*]", help="spark://host:port; default local[*]")
+    spark.add_argument("--to", type=Path, help="a folder; default VIGIL_DATA_DIR/spark")
+    spark.add_argument("--profiles", action="store_true", help="also profiles of these days")
+    spark.add_argument("--conf", action="append", default=[], help="Spark's: NAME=VALUE")
     for name in ("migrate", "refresh", "stats"):
         recipes.add_parser(f"db-{name}")
         recipes.add_parser(f"db-local-{name}")
@@ -178,7 +228,17 @@ def _parser() -> argparse.ArgumentParser:
     # psql's own options are no options here: nothing a user can type is a prefix.
     psql = recipes.add_parser("db-shell", prefix_chars="\0", add_help=False)
     psql.add_argument("arguments", nargs="*")
+    saved = recipes.add_parser("db-backup", help="all of the database, by pg_dump")
+    saved.add_argument("path", type=Path, help="a file NAME.dump, or a folder that is not there")
+    saved.add_argument("--desk-only", action="store_true", help="what no backfill gives back")
+    restored = recipes.add_parser("db-restore", help="a backup, into an empty database")
+    restored.add_argument("path", type=Path)
+    restored.add_argument("--yes-into", metavar="NAME", help="the database's name; do not ask")
     recipes.add_parser("db-reset").add_argument("--yes-drop", metavar="NAME")
+    streamed = recipes.add_parser("live", help="fills and trades as the exchange streams them")
+    ended = streamed.add_mutually_exclusive_group()
+    ended.add_argument("--once", action="store_true", help="what a start brings, then exit")
+    ended.add_argument("--seconds", type=float, metavar="N", help="so long, then exit")
     recipes.add_parser("alerts", help="decide about alerts, and send what waits")
     recipes.add_parser("analyze", help="the report over all that is loaded")
     for name in ("import-leaderboard", "import-chat"):

@@ -1,23 +1,23 @@
 """The API's own recipes: serve it, describe it, make and revoke keys."""
 
 import json
-import logging
 import signal
 import sys
 import time
 from contextlib import suppress
-from logging.handlers import RotatingFileHandler
 from typing import Any
 
 import uvicorn
 
 from vigil_api.app import create_app, create_routes
 from vigil_api.security import is_loopback
+from vigil_cli.connections import BoundedConnection
 from vigil_cli.ready import database_ready
 from vigil_cli.tables import show
 from vigil_core.errors import VigilError
 from vigil_resources.api_keys import ApiKeys
 from vigil_resources.embedded_postgres import free_port
+from vigil_resources.logs import to_file
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import open_warehouse
 
@@ -25,6 +25,9 @@ PREFERRED_PORT = 8000
 DAY_MS = 86_400_000
 
 SERVER: dict[str, Any] = {
+    "http": BoundedConnection,
+    # There is no websocket, and one would pass beside the gate.
+    "ws": "none",
     "log_config": None,
     # It would log queries; ours does not.
     "access_log": False,
@@ -55,7 +58,7 @@ def serve(settings: Settings, port: int | None) -> None:
     with database_ready(settings):
         refuse_open_door(settings)
         port = port or free_port(PREFERRED_PORT)
-        _log_to_file(settings)
+        to_file(settings, "api")
         print(f"API and pages   http://{settings.api_host}:{port}", flush=True)
         config = uvicorn.Config(create_app(settings), settings.api_host, port, **SERVER)
         # uvicorn sends itself the signal that ended it; whoever holds the database ends in order.
@@ -119,14 +122,3 @@ def revoke_key(settings: Settings, key_id: str) -> None:
 
 def _moment(ms: int | None) -> str:
     return "" if ms is None else time.strftime("%Y-%m-%d %H:%M", time.gmtime(ms / 1000))
-
-
-def _log_to_file(settings: Settings) -> None:
-    """Every request to a file of bounded size; what went wrong to the terminal as well."""
-    folder = settings.data_dir / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = RotatingFileHandler(folder / "api.log", maxBytes=10_000_000, backupCount=3)
-    file.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-    terminal = logging.StreamHandler()
-    terminal.setLevel(logging.WARNING)
-    logging.basicConfig(level=logging.INFO, handlers=[file, terminal])

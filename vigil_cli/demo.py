@@ -17,7 +17,7 @@ from vigil_resources.settings import Settings
 from vigil_resources.traders import Origin, Traders, default_settings
 from vigil_resources.warehouse import CLASSIFIED_BY
 from vigil_resources.wiring import open_warehouse
-from vigil_sandbox.info_server import Answers, InfoServer
+from vigil_sandbox.info_server import UNHURRIED, Answers, InfoServer, settings_unhurried
 from vigil_sandbox.world import DEMO, world_is_written, write_world
 
 FOLLOWED_AFTER = 4
@@ -36,14 +36,23 @@ def demo(settings: Settings, *, once: bool) -> None:
     else:
         _say(f"simulating a week of trading at {root} …")
         write_world(DEMO, root, report=lambda text: _say(f"  simulated: {text}"))
-    with InfoServer(Answers.of_world(root)) as api:
-        os.environ["VIGIL_NODE_DATA"] = str(root)
-        os.environ["VIGIL_ARTEMIS_DATA"] = str(root / "artemis" / "raw")
-        os.environ["HYPERLIQUID_API_URL"] = api.url
-        os.environ["VIGIL_VAULTS"] = ",".join(_vaults(root))
-        # Nothing real beside what is simulated; the world has no archive of its own.
-        os.environ["VIGIL_ARCHIVE_DATA"] = ""
+    with InfoServer(Answers.of_world(root), UNHURRIED) as api:
+        os.environ.update(environment_of(root, api.url))
+        # The simulated week is over: nothing more will come.
+        os.environ.setdefault("VIGIL_AUTOMATION", "off")
         _build(Settings.from_environment(), root, started, once=once)
+
+
+def environment_of(root: Path, api: str) -> dict[str, str]:
+    """Settings for the world at `root` whose API answers at `api`: nothing real beside it."""
+    return {
+        "VIGIL_NODE_DATA": str(root),
+        "VIGIL_ARTEMIS_DATA": str(root / "artemis" / "raw"),
+        **settings_unhurried(api),
+        "VIGIL_VAULTS": ",".join(_vaults(root)),
+        # The world has no archive of its own.
+        "VIGIL_ARCHIVE_DATA": "",
+    }
 
 
 def _vaults(root: Path) -> list[str]:

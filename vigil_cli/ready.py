@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from vigil_core.errors import NotWritten
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import (
     DAGSTER_DATABASE,
@@ -58,13 +59,25 @@ def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     config = settings.dagster_home / "dagster.yaml"
     if not config.exists():
-        config.write_text((PROJECT_ROOT / "dagster_home" / "dagster.yaml").read_text())
+        # Dagster takes a half-written one for what it says, and an empty one for a wish to keep
+        # runs in files: it is there whole, or not at all.
+        beside = config.with_name(f"dagster.yaml.{os.getpid()}")
+        try:
+            beside.write_text((PROJECT_ROOT / "dagster_home" / "dagster.yaml").read_text())
+            beside.replace(config)
+        except OSError as error:
+            home = str(settings.dagster_home)
+            raise NotWritten("dagster.yaml", home, str(error.strerror)) from error
+        finally:
+            beside.unlink(missing_ok=True)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     os.environ["DAGSTER_PG_URL"] = dagster_storage_url(settings)
     # The materializations of a step, a partition each, in one statement instead of one each.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
     # Seconds to import; whoever only wants the database does not come here.
     import dagster as dg
+
+    from vigil_assets.partitions import set_pool_limits
 
     with dg.DagsterInstance.get() as instance:
         # Made for the web server, and right for whatever runs for long: its storages then keep
@@ -77,4 +90,5 @@ def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         instance.get_runs(limit=1)
         instance.all_asset_keys()
         instance.all_instigator_state()
+        set_pool_limits(instance)
         yield instance

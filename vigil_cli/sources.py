@@ -1,11 +1,11 @@
 """Where traders are found: exported leaderboards and chats, and a bot that reads along."""
 
 import getpass
-import sys
 import time
 from pathlib import Path
 
 from vigil_cli.ready import database_ready
+from vigil_cli.say import say
 from vigil_resources.settings import Settings
 from vigil_resources.telegram import WAIT_SECONDS, TelegramFailed
 from vigil_resources.wiring import open_chats, open_leaderboards, open_telegram_bot
@@ -47,12 +47,12 @@ def telegram_poll(settings: Settings, *, once: bool) -> None:
             except TelegramFailed as error:
                 if once or error.is_final:
                     raise
-                print(f"{error}; again in {pause} s", file=sys.stderr, flush=True)
+                say(settings, f"{error}; again in {pause} s")
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
             pause = FIRST_PAUSE
             if updates:
-                print(f"{updates} messages, {signals} signals", file=sys.stderr, flush=True)
+                say(settings, f"{updates} messages, {signals} signals")
             elif once:
                 return

@@ -54,7 +54,7 @@ def iso_ns(text: str) -> int:
         ValueError: The text is not `YYYY-MM-DDTHH:MM:SS` with up to nine decimals.
     """
     if not _NAIVE_ISO.fullmatch(text):
-        raise ValueError(f"not a naive ISO time: {text!r}")
+        raise ValueError(f"not a naive ISO time: {text!a:.60}")
     seconds, _, fraction = text.partition(".")
     whole = datetime.fromisoformat(seconds).replace(tzinfo=UTC)
     return int(whole.timestamp()) * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))

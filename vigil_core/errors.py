@@ -18,11 +18,20 @@ class ObjectMissing(VigilError):
 class StoreFailed(VigilError):
     """A bucket or directory could not be asked at all."""
 
-    def __init__(self, root: str, reason: str) -> None:
+    def __init__(self, root: str, reason: str, *, is_denied: bool = False) -> None:
+        self.is_denied = is_denied
         super().__init__(
             f"{root} did not answer: {reason}. A bucket needs AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY; VIGIL_NODE_DATA may name a directory instead"
         )
+
+
+class NotWritten(VigilError):
+    """A store did not take an object: no room, no right, no answer."""
+
+    def __init__(self, key: str, root: str, reason: str) -> None:
+        self.key = key
+        super().__init__(f"{key!r} could not be written in {root}: {reason}; nothing changed there")
 
 
 class UnreadableObject(VigilError):
@@ -208,3 +217,11 @@ class BacktestMissing(VigilError):
 
     def __init__(self, backtest_id: int) -> None:
         super().__init__(f"there is no backtest {backtest_id}")
+
+
+class SparkFailed(VigilError):
+    """Spark ended without having done its job; `said` is what it wrote, line by line."""
+
+    def __init__(self, said: Sequence[str]) -> None:
+        self.said = list(said)
+        super().__init__(f"Spark: {said[-1] if said else 'ended without a word'}")

@@ -14,6 +14,7 @@ import psycopg
 
 from vigil_core.desk.chat_messages import ChatMessage, RejectedMessage, read_export
 from vigil_core.desk.chat_signals import ChatSignal, NoSignal, read_message
+from vigil_core.storable import storable
 from vigil_resources.statements import query
 from vigil_resources.warehouse import Warehouse
 
@@ -119,8 +120,8 @@ def _row(message: ChatMessage, reading: ChatSignal | NoSignal) -> dict[str, Any]
         "chat_id": message.chat_id,
         "message_id": message.message_id,
         "posted_at": message.posted_at,
-        "author": _storable(message.author),
-        "text": _storable(message.text),
+        "author": storable(message.author),
+        "text": storable(message.text),
         "parsed": _as_json(reading) if isinstance(reading, ChatSignal) else None,
         "confidence": reading.confidence if isinstance(reading, ChatSignal) else None,
         "reason": reading.reason if isinstance(reading, NoSignal) else None,
@@ -141,8 +142,3 @@ def _as_json(signal: ChatSignal) -> str:
         "stated_confidence": signal.stated_confidence,
     }
     return json.dumps({k: v for k, v in said.items() if v is not None}, default=str)
-
-
-def _storable(text: str) -> str:
-    """Postgres holds no NUL, and UTF-8 no half of a surrogate pair."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

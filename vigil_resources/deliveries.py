@@ -117,7 +117,8 @@ class Deliveries:
 def wait_ms(attempts: int) -> int:
     """How long to wait after so many failures before: doubled each time, half of it by chance."""
     longest: int = min(FIRST_WAIT_MS * 2 ** min(attempts, 20), LONGEST_WAIT_MS)
-    return longest // 2 + random.randrange(longest // 2 + 1)
+    # So that not all come back at once: nobody is kept out by not guessing it.
+    return longest // 2 + random.randrange(longest // 2 + 1)  # nosec B311
 
 
 def post(targets: Targets, delivery: Delivery) -> None:

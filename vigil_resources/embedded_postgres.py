@@ -8,13 +8,15 @@ import ctypes
 import fcntl
 import os
 import pwd
+import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -43,6 +45,12 @@ jit = off
 timezone = 'UTC'
 log_timezone = 'UTC'
 """
+
+_START_SECONDS = 300
+"""A crash with much to repeat may take so long."""
+
+_FOR_GOOD = re.compile(r"FATAL: (?!.*(starting up|recovery|shutting down|not yet accepting))")
+"""What a server says that will not answer by itself before long."""
 
 _CAP_DAC_READ_SEARCH = 2
 _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 28, 47, 2
@@ -82,24 +90,50 @@ class EmbeddedPostgres:
         A copied data folder has the password and port of its original: where the server's
         files lie tells the two apart.
         """
+        return self._refusal() is None
+
+    def _refusal(self) -> str | None:
+        """Why the server does not answer; None: it does."""
         try:
             with psycopg.connect(self.url("postgres"), connect_timeout=5) as connection:
                 row = connection.execute("SHOW data_directory").fetchone()
-                return row is not None and Path(row[0]).samefile(self._cluster)
-        except (psycopg.OperationalError, ServerNotRunning, FileNotFoundError):
-            return False
+                is_ours = row is not None and Path(row[0]).samefile(self._cluster)
+                return None if is_ours else "another folder's server answers"
+        except (psycopg.OperationalError, ServerNotRunning, FileNotFoundError) as error:
+            return str(error)
 
     def start(self) -> None:
         """Start the server unless it runs; a crashed one recovers first."""
         self._home.mkdir(parents=True, exist_ok=True)
         with _locked(self._home / "start.lock"):
-            if self.is_running():
+            if self.is_running() or self._comes_up():
                 return
             owner = self._owner()
             if not (self._cluster / "PG_VERSION").exists():
                 self._initialize(owner)
             self._prepare(owner)
-            self._pg_ctl(owner, "start", "-l", str(self._log), "-t", "300")
+            self._pg_ctl(owner, "start", "-l", str(self._log), "-t", str(_START_SECONDS))
+
+    def _comes_up(self) -> bool:
+        """Wait for a server that lives and does not answer yet: it starts, or recovers.
+
+        To start another beside it would cost it its process file, and so its life.
+
+        Raises:
+            ServerFailed: It lives on and refuses, a full disk for one; says why.
+        """
+        pid = self._postmaster()
+        if pid is None:
+            return False
+        deadline = time.monotonic() + _START_SECONDS
+        while (refusal := self._refusal()) is not None:
+            if not _serves(pid, self._cluster):
+                return False
+            if _FOR_GOOD.search(refusal) or time.monotonic() > deadline:
+                told = refusal.splitlines()[0]
+                raise ServerFailed(f"the server (process {pid}) refuses: {told}; log {self._log}")
+            time.sleep(0.1)
+        return True
 
     def stop(self) -> None:
         """Stop the server, whoever uses it; nothing to do where there never was one."""
@@ -155,8 +189,7 @@ class EmbeddedPostgres:
         unfinished.mkdir()
         password = self._home / "password"
         if not password.exists():
-            with os.fdopen(os.open(password, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(24))
+            _put(password, secrets.token_urlsafe(24), 0o600)
         # initdb reads the password as the server's user: a copy it owns, gone right after.
         handed = self._home / "initdb.password"
         with os.fdopen(os.open(handed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -181,9 +214,13 @@ class EmbeddedPostgres:
 
     def _prepare(self, owner: int | None) -> None:
         """Settings, a free port, a log of bounded size, and no stale process number."""
+        # No postmaster lives. What it left behind goes: its file, and processes that were busy.
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        _end_processes_of(self._cluster)
         remembered = self._home / "port"
-        port = free_port(int(remembered.read_text()) if remembered.exists() else 0)
-        remembered.write_text(str(port))
+        known = remembered.read_text().strip() if remembered.exists() else ""
+        port = free_port(int(known) if known.isdigit() else 0)
+        _put(remembered, str(port), 0o644)
         conf = self._cluster / "postgresql.auto.conf"
         conf.write_text(f"{SETTINGS}port = {port}\n")
         if self._log.exists() and self._log.stat().st_size > 20_000_000:
@@ -192,16 +229,17 @@ class EmbeddedPostgres:
         if owner is not None:
             os.chown(conf, owner, -1)
             os.chown(self._log, owner, -1)
-        # We hold the start lock and nobody answered on the port. A server that still owns
-        # the cluster holds its folder open; the number in the pid file may be anyone's.
-        pid_file = self._cluster / "postmaster.pid"
-        if pid_file.exists():
-            pid = int(pid_file.read_text().split("\n", 1)[0])
-            if not _serves(pid, self._cluster):
-                pid_file.unlink()
-            else:
-                _wait_for(lambda: not _serves(pid, self._cluster) or self.is_running(), 60)
-                pid_file.unlink(missing_ok=True)
+
+    def _postmaster(self) -> int | None:
+        """The server's first process, if it lives; the number in its file may be anyone's."""
+        try:
+            first = (self._cluster / "postmaster.pid").read_text().split("\n", 1)[0]
+        except FileNotFoundError:
+            return None
+        # A server that ended on a full disk left an empty file.
+        if first.isdigit() and _serves(int(first), self._cluster):
+            return int(first)
+        return None
 
     def _pg_ctl(self, owner: int | None, *arguments: str) -> None:
         self._run(owner, "pg_ctl", "-D", str(self._cluster), "-w", "-s", *arguments)
@@ -326,10 +364,39 @@ def _serves(pid: int, cluster: Path) -> bool:
         return False
 
 
+def _processes_of(cluster: Path) -> list[int]:
+    """Processes of a server of this cluster, as far as the system tells."""
+    pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if _serves(pid, cluster)]
+
+
+def _end_processes_of(cluster: Path) -> None:
+    """Let processes whose postmaster was killed stop what they do, as a crash would.
+
+    A new server cannot start as long as one of them works, and its work is lost anyway.
+    """
+    for number in (signal.SIGQUIT, signal.SIGKILL):
+        for pid in _processes_of(cluster):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        _wait_for(lambda: not _processes_of(cluster), 5)
+
+
+def _put(path: Path, text: str, mode: int) -> None:
+    """Write a small file; whoever reads it, or ends here, finds the old one or the new."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
 def _wait_for(condition: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
-        time.sleep(0.2)
+        time.sleep(0.1)
 
 
 @contextmanager

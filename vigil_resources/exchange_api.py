@@ -30,11 +30,10 @@ import polars as pl
 from vigil_core.calendar import DAY_MS, EARLIEST_MS, HOUR_MS, LATEST_MS
 from vigil_core.errors import InvalidSetting, VigilError
 from vigil_core.fills.schema import LAKE_SCHEMA, MONEY, MONEY_SCALE
+from vigil_core.storable import storable
+from vigil_resources.settings import WEIGHT_PER_MINUTE
 
 PUBLIC_API = "https://api.hyperliquid.xyz"
-WEIGHT_PER_MINUTE = 1_200
-"""What the exchange grants to one egress address."""
-
 _SHOWN = 300
 """Characters of a request or an answer that an error quotes."""
 
@@ -352,7 +351,7 @@ class HttpTransport:
         # No proxy knows what listens on our own loopback. Redirects are not followed: a POST
         # would become a GET.
         handlers = [HTTPHandler(), HTTPSHandler()]
-        for handler in handlers if _is_loopback(parts.hostname) else [ProxyHandler(), *handlers]:
+        for handler in handlers if is_loopback(parts.hostname) else [ProxyHandler(), *handlers]:
             self._opener.add_handler(handler)
 
     def post(self, body: bytes, timeout_s: float) -> Reply:
@@ -377,7 +376,8 @@ class HttpTransport:
             return Reply(answer.status, bytes(content))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address means this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -1121,7 +1121,7 @@ def _expect(row: Mapping[str, Any], key: str, wanted: str) -> None:
 
 def _str(row: Mapping[str, Any], key: str) -> str:
     value = _get(row, key)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or storable(value) != value:
         raise _Malformed(f"{key} is {_short(value)}, expected a text")
     return value
 
@@ -1183,4 +1183,6 @@ def _text(body: bytes) -> str:
 
 def _short(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
+    # Half a surrogate pair can be neither printed nor kept.
+    text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

@@ -199,6 +199,11 @@ class Explorer:
             "followed": self.followed(address),
         }
 
+    def last_fills(self, address: str, since: int, limit: int = 20) -> Rows:
+        """The newest fills since then, with those that were only streamed so far."""
+        asked = {"address": address, "since": since, "limit": limit}
+        return self._all(query("explorer/last_fills"), asked)
+
     def families(self, address: str, at: int, window: str) -> list[FoundFamily]:
         """The figures of the catalogue; none of a trader with more fills than there is time for."""
         numbers = [row["trader_id"] for row in self.followed(address)]
@@ -325,6 +330,26 @@ class Explorer:
     def health_checks(self, days: int = 14) -> Rows:
         """The invariants of the last days."""
         return self._all(query("explorer/health_checks"), {"days": days})
+
+    def health_now(self) -> Row:
+        """How old the data are, what waits to be sent, when the last backup was."""
+        return self._one(query("explorer/health_now"), {}) or {}
+
+    def live_streams(self) -> Rows:
+        """Streams of the live tail that are wanted; those without a connection first."""
+        return self._all(query("explorer/live_streams"), {})
+
+    def hours_by_day(self, start: int) -> Rows:
+        """Hours with an object, of every day loaded from `start` on, a midnight in ms."""
+        return self._all(query("explorer/hours_by_day"), {"from": start})
+
+    def last_runs(self, now: int, limit: int = 20) -> Rows:
+        """Dagster's runs under way, and those that ended last, the newest first."""
+        return self._all(query("explorer/last_runs"), {"now": now, "limit": limit})
+
+    def runs_of_day(self, now: int) -> Row:
+        """What became of the runs of the last 24 hours."""
+        return self._one(query("explorer/runs_of_day"), {"now": now}) or {}
 
     def quarantined(self, limit: int = 100) -> Rows:
         """Lines that were not taken."""

@@ -10,12 +10,15 @@ as unfinished, so that whatever an interruption leaves behind is known by name; 
 is the commit. The same object gives the same bytes.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -49,6 +52,14 @@ WORKERS = min(8, os.cpu_count() or 1)
 """Objects decoded at a time, in threads: nearly all of the work is done outside the GIL."""
 
 _READS = 3
+
+_PAUSES = (0.2, 0.5, 1.0, 2.0)
+"""Seconds to wait for another host: two batches of days decode the hour between them, and the
+one that is done first may find it marked unfinished by the other."""
+
+
+class _Unfinished(LakeIncomplete):
+    """What `LakeIncomplete` says of an object that someone may still be at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +144,23 @@ class Lake:
             _ENTRIES[self.store.root, listed] = known
         return known
 
-    def stale_objects(self, manifest: Manifest) -> dict[SourceHour, Listed]:
-        """The objects of a manifest whose present content the lake does not hold yet."""
+    def stale_objects(
+        self, manifest: Manifest, among: Iterable[SourceHour] | None = None
+    ) -> dict[SourceHour, Listed]:
+        """The objects of a manifest whose present content the lake does not hold (any more)."""
+        hours = manifest.objects if among is None else among
+        entries = {hour: self.entry(hour) for hour in hours}
+        days = {part.day for entry in entries.values() if entry for part in entry.parts}
+        there = {item.key for day in days for item in self.store.list(f"fills/day={day}")}
         stale = {}
-        for hour, listed in manifest.objects.items():
-            entry = self.entry(hour)
-            newer = _newer(manifest, hour)
-            if entry is None or not entry.is_current(listed, manifest.source, newer):
+        for hour, entry in entries.items():
+            listed, newer = manifest.objects[hour], _newer(manifest, hour)
+            if (
+                entry is None
+                or not entry.is_current(listed, manifest.source, newer)
+                # Lost with a disk, or removed by hand.
+                or not {part.path for part in entry.parts} <= there
+            ):
                 stale[hour] = listed
         return stale
 
@@ -148,7 +169,8 @@ class Lake:
     ) -> None:
         """Decode what is stale, several objects at a time; newer generations come first.
 
-        An object that cannot be read does not keep the others from being decoded.
+        An object that cannot be read does not keep the others from being decoded. One that
+        another process of this machine decodes meanwhile is waited for.
 
         Args:
             raw: Where the objects lie.
@@ -163,7 +185,12 @@ class Lake:
 
         def take(hour: SourceHour) -> None:
             try:
-                done(self.take_in(raw, hour, stale[hour], manifest.source, manifest))
+                with self._alone(hour):
+                    entry = self.entry(hour)
+                    if entry is None or self.stale_objects(manifest, [hour]):
+                        newer = _newer(manifest, hour)
+                        entry = self._take_in(raw, hour, stale[hour], manifest.source, newer)
+                done(entry)
             except UnreadableObject as error:
                 failed.append(error)
 
@@ -193,10 +220,16 @@ class Lake:
         Raises:
             UnreadableObject: Its bytes are not whole; the lake is as it was.
         """
+        newer = _newer(manifest, hour) if manifest is not None else []
+        with self._alone(hour):
+            return self._take_in(raw, hour, listed, source, newer)
+
+    def _take_in(
+        self, raw: Store, hour: SourceHour, listed: Listed, source: str, newer: list[list[str]]
+    ) -> LedgerEntry:
         before = self.entry(hour)
         if before is None:
             self._drop_older_layout(hour)
-        newer = _newer(manifest, hour) if manifest is not None else []
         entry = LedgerEntry(
             name=hour.name,
             source=source,
@@ -222,6 +255,20 @@ class Lake:
                 self.store.delete(quarantine_key(hour))
         self.store.write(ledger_key(hour), entry.to_json())
         return entry
+
+    @contextmanager
+    def _alone(self, hour: SourceHour) -> Iterator[None]:
+        """Nobody else on this machine writes what an object gives; a killed one lets go.
+
+        Two who replace it at once would each remove what only the other knows of.
+        """
+        # The locks are few and stay: one for each object would be a file for ever.
+        digest = hashlib.sha256(hour.name.encode()).digest()
+        folder = self._scratch / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{digest[0]:02x}").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def put_part(self, hour: SourceHour, source: str, day: date, path: Path | None) -> LedgerEntry:
         """Put finished rows of a day under an object's name; the file is gone then.
@@ -315,6 +362,14 @@ class Lake:
             LakeIncomplete: A file lies there that no ledger entry vouches for: an object's
                 decoding was interrupted.
         """
+        for pause in _PAUSES:
+            try:
+                return self._day(day)
+            except _Unfinished:
+                time.sleep(pause)
+        return self._day(day)
+
+    def _day(self, day: date) -> DayOfLake:
         hours = hours_of_day(day)
         present = [item.key for item in self.store.list(f"fills/day={day}")]
         vouched = {
@@ -329,7 +384,7 @@ class Lake:
         entries = {hour: entry for hour, entry in found.items() if entry is not None}
         for hour, entry in entries.items():
             if not entry.is_finished:
-                raise LakeIncomplete(
+                raise _Unfinished(
                     f"the decoding of {hour.file_id} was interrupted",
                     f"materialize fills_parquet for {hour.day}",
                 )

@@ -97,7 +97,7 @@ class PaperTrading:
         if inputs is None or inputs[0] is None:
             return False
         made_of = self._fingerprint(inputs)
-        return built == (made_of,) or (made_of == _NOBODY and built is None)
+        return built is None if made_of == _NOBODY else built == (made_of,)
 
     def build(self, day: date) -> dict[str, int]:
         """Rebuild the day; gives the rows of each relation.
@@ -128,8 +128,9 @@ class PaperTrading:
                     announce(connection, "intent", intent_id, self._channels, body)
                 self._alerts.evaluate_day(connection, day)
             rows_built = work.signals + work.copies
-            state = {"relation": RELATION, "built_from": made_of, "row_count": rows_built}
-            connection.execute(query("desk/save_state"), at | state)
+            if made_of != _NOBODY:
+                state = {"relation": RELATION, "built_from": made_of, "row_count": rows_built}
+                connection.execute(query("desk/save_state"), at | state)
         return dict(zip(RELATIONS, (rows_built, work.traders, work.traders), strict=True))
 
     def _fingerprint(self, inputs: Sequence[Any]) -> str:

@@ -20,3 +20,9 @@ def quarantine_line(rejection: Rejection, **source: str) -> bytes:
     if text.encode() != rejection.raw:
         record["raw_base64"] = base64.b64encode(rejection.raw).decode()
     return (json.dumps(record) + "\n").encode()
+
+
+def bytes_of(record: dict[str, Any]) -> bytes:
+    """The line of a record as it came."""
+    packed = record.get("raw_base64")
+    return base64.b64decode(packed) if packed is not None else str(record["raw"]).encode()

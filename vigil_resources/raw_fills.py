@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Self
 
+from vigil_core.calendar import days_between
 from vigil_core.errors import ObjectMissing
 from vigil_core.fills.source_keys import (
     Generation,
@@ -101,20 +103,60 @@ class RawFills:
         present: dict[SourceHour, Listed] = {}
         for generation in generations:
             for directory in filter(generation.may_hold, days):
-                hours = {
-                    hour.key: hour
-                    for hour in (SourceHour(directory, h, generation) for h in range(24))
-                }
-                for item in self.store.list(day_prefix(directory, generation)):
-                    if item.key in hours:
-                        present[hours[item.key]] = item
-        built_from = {(hour.day, hour.hour) for hour in hours_of_day(day)}
-        names = set(present)
-        chosen = {
-            hour
-            for hour in names
-            if (hour.day, hour.hour) in built_from and not is_superseded(hour, names)
-        }
-        chosen |= {one for hour in chosen for one in newer_neighbours(hour, names)}
-        objects = {hour: present[hour] for hour in sorted(chosen)}
-        return Manifest(day=day, source=self.source, objects=objects)
+                listed = self.store.list(day_prefix(directory, generation))
+                present |= _hours(listed, directory, generation)
+        return _manifest(day, self.source, present)
+
+    def manifests(self, first: date, last: date) -> dict[date, Manifest]:
+        """The same of the days `first` … `last`, of those that have any object.
+
+        One listing for each generation that may lie there, from the day before `first` on.
+        """
+        around = list(days_between(first - timedelta(days=1), last + timedelta(days=1)))
+        present: dict[SourceHour, Listed] = {}
+        for generation in Generation:
+            directories = list(filter(generation.may_hold, around))
+            if not directories:
+                continue
+            prefix, name = f"{generation.value}/hourly/", f"{directories[0]:%Y%m%d}"
+            by_folder: dict[str, list[Listed]] = {}
+            for item in self.store.list_from(prefix, name):
+                by_folder.setdefault(item.key.rpartition("/")[0] + "/", []).append(item)
+            for directory in directories:
+                listed = by_folder.get(day_prefix(directory, generation), [])
+                present |= _hours(listed, directory, generation)
+        source = self.source
+        found = {day: _manifest(day, source, present) for day in days_between(first, last)}
+        return {day: manifest for day, manifest in found.items() if manifest.own}
+
+
+def _hours(
+    listed: Iterable[Listed], directory: date, generation: Generation
+) -> dict[SourceHour, Listed]:
+    hours = {hour.key: hour for hour in (SourceHour(directory, h, generation) for h in range(24))}
+    return {hours[item.key]: item for item in listed if item.key in hours}
+
+
+def _manifest(day: date, source: str, present: dict[SourceHour, Listed]) -> Manifest:
+    """Of a day, what is there around it."""
+    generations = [g for g in Generation if g.may_hold(day) or g.may_hold(day + timedelta(days=1))]
+    around = [day + timedelta(days=step) for step in (-1, 0, 1)]
+    names = {
+        hour
+        for hour in (
+            SourceHour(directory, number, generation)
+            for generation in generations
+            for directory in around
+            for number in range(24)
+        )
+        if hour in present
+    }
+    built_from = {(hour.day, hour.hour) for hour in hours_of_day(day)}
+    chosen = {
+        hour
+        for hour in names
+        if (hour.day, hour.hour) in built_from and not is_superseded(hour, names)
+    }
+    chosen |= {one for hour in chosen for one in newer_neighbours(hour, names)}
+    objects = {hour: present[hour] for hour in sorted(chosen)}
+    return Manifest(day=day, source=source, objects=objects)

@@ -5,20 +5,14 @@ logs in as the user of the URL, becomes that role, and takes one statement in a 
 transaction: no statement can undo that before it begins.
 """
 
-import hashlib
-import hmac
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from vigil_core.errors import CopyNotTaken, OneStatementOnly
-from vigil_resources.statements import query, template
-
-ROLE = "vigil_reader"
+from vigil_resources.roles import Role, address_as
 
 _OPTIONS = "-c timezone=UTC -c search_path=public,compat -c default_transaction_read_only=on"
 
@@ -44,25 +38,7 @@ def reader_address(url: str, *, is_embedded: bool, say: Callable[[str], None]) -
 
     Holds a password: neither to be logged nor shown.
     """
-    options = _OPTIONS
-    with psycopg.connect(url) as owner:
-        if is_embedded:
-            _prepare(owner)
-            url = _log_in(owner, url)
-        elif _may_prepare(owner):
-            # Given at the start, it is also what RESET ROLE goes back to.
-            options += f" -c role={ROLE}"
-            if owner.info.parameter_status("is_superuser") == "on":
-                say(
-                    "DATABASE_URL names a superuser: mistakes are refused, but SQL written to do "
-                    "harm can become that superuser again; name an ordinary user instead"
-                )
-        else:
-            say(
-                f"this user may not make the role {ROLE}, or not let it read: "
-                "one statement in a read-only transaction instead"
-            )
-    return make_conninfo(url, options=options)
+    return address_as(Role.READER, url, is_embedded=is_embedded, options=_OPTIONS, say=say)
 
 
 def read(
@@ -86,30 +62,3 @@ def read(
             connection.close()
             raise CopyNotTaken from error
         raise
-
-
-def _prepare(owner: psycopg.Connection[Any]) -> None:
-    """Make the role and let it read; cheap where that was done."""
-    with owner.transaction():
-        owner.execute(query("schema/create_reader"))
-        owner.execute(query("schema/grant_reader"))
-
-
-def _may_prepare(owner: psycopg.Connection[Any]) -> bool:
-    """The same in a database of somebody else's; False where the user lacks a right to it."""
-    try:
-        _prepare(owner)
-        # One that exists may still be no role of ours.
-        with owner.transaction():
-            owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(ROLE)))
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
-        return False
-    return True
-
-
-def _log_in(owner: psycopg.Connection[Any], url: str) -> str:
-    """The URL with the role's name and password, which follows from the owner's."""
-    secret = str(conninfo_to_dict(url)["password"]).encode()
-    password = hmac.new(secret, ROLE.encode(), hashlib.sha256).hexdigest()
-    owner.execute(template("schema/let_reader_log_in", password=sql.Literal(password)))
-    return make_conninfo(url, user=ROLE, password=password)

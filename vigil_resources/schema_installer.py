@@ -1,14 +1,18 @@
 """Install or upgrade the schema: migrations once, everything else when its text changes."""
 
 import hashlib
+import logging
 
 import psycopg
 from psycopg import sql
 
 from vigil_core.desk.parameters import BOUNDS, Bounds
 from vigil_core.errors import BackendChanged, MigrationChanged
+from vigil_resources import roles
 from vigil_resources.backends import Backend, offered
 from vigil_resources.statements import SchemaObject, manifest, migrations, query, template
+
+_log = logging.getLogger("vigil.schema")
 
 _INSTALL_LOCK = 0x7669_6769_6C00  # "vigil"
 
@@ -34,7 +38,11 @@ def install(connection: psycopg.Connection, bounds: Bounds = BOUNDS) -> list[str
         backend = offered(connection, may_create=not rows)
         for recorded in {recorded for _, _, recorded in rows} - {backend}:
             raise BackendChanged(recorded, backend)
-        return _Installation(connection, backend, installed, bounds).apply()
+        applied = _Installation(connection, backend, installed, bounds).apply()
+        # Every time: what was rebuilt has lost what was granted on it.
+        if not roles.install(connection):
+            _log.warning("%s %s", roles.NO_ROLES, " and no ".join(roles.Role))
+        return applied
 
 
 class _Installation:

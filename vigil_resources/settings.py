@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 
@@ -15,6 +15,9 @@ from vigil_core.desk.parameters import Bounds, with_multiplier
 from vigil_core.errors import InvalidSetting
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+WEIGHT_PER_MINUTE = 1_200
+"""What the exchange's info API grants to one egress address."""
 
 REGIONS = {
     "hl-mainnet-node-data": "ap-northeast-1",
@@ -49,6 +52,16 @@ class Settings:
     api_is_meant: bool
     """Whether it belongs to the node's data: `HYPERLIQUID_API_URL` is given, or `VIGIL_NODE_DATA`
     is not. Else the one may be real and the other simulated."""
+    automation: bool
+    """Whether sensors and schedules run without being switched on: `VIGIL_AUTOMATION=on`; where it
+    is not given, they do if `VIGIL_NODE_DATA` is. The exchange's bucket lets its reader pay, and
+    nothing is fetched from there that nobody named."""
+    live: bool
+    """Whether `up` also listens to the exchange's stream: `VIGIL_LIVE=on`."""
+    ws_url: str
+    """The exchange's WebSocket: `VIGIL_WS_URL`, or on the info API's host."""
+    ws_is_meant: bool
+    """Whether it belongs to the node's data: `VIGIL_WS_URL` is given, or the info API is meant."""
     coins: tuple[str, ...] | None
     """Of which there are feature snapshots; None for all."""
     vaults: tuple[str, ...]
@@ -57,6 +70,10 @@ class Settings:
     accounts: tuple[str, ...]
     """Further accounts whose funding and transfers are asked for, lower case; those of the
     watchlist are without being named."""
+    api_weight: int
+    """What a minute's requests to `api_url` may weigh in all: `VIGIL_API_WEIGHT`."""
+    batch_days: int
+    """Days that one run of a backfill by Dagster's daemon builds, at most: `VIGIL_BATCH_DAYS`."""
     lake: str
     """Root of the Parquet lake: likewise."""
     bounds: Bounds
@@ -85,9 +102,18 @@ class Settings:
     """Dagster's storage; None is the embedded Postgres."""
     dagster_url: str | None
     """Where Dagster's pages are, for links to them: `VIGIL_DAGSTER_URL`, which `up` sets."""
+    pages_url: str | None
+    """Where Vigil's own pages are, for links from assets: `VIGIL_PAGES_URL`, which `up` sets."""
+    repository: tuple[str, str] | None
+    """Where the code can be read, and its branch, for links from assets to it:
+    `VIGIL_REPOSITORY_URL`, as `https://host/owner/name#branch`. None: files of this machine."""
     dagster_home: Path
     postgres_bin: Path | None
     """Another folder with `initdb`, `pg_ctl` and `postgres`."""
+    log_format: str
+    """`text`, or `json`: one object a line: `VIGIL_LOG_FORMAT`."""
+    log_level: str
+    """From which level on: `VIGIL_LOG_LEVEL`."""
     s3: Mapping[str, str] = field(repr=False)
     """Region, endpoint and credentials, for obstore; see `s3_for`. Never logged."""
 
@@ -99,6 +125,8 @@ class Settings:
             environment = {k: v for k, v in dotenv.items() if v is not None} | dict(os.environ)
         given = {name: value for name, value in environment.items() if value.strip()}
         data_dir = _path(given.get("VIGIL_DATA_DIR", "data"))
+        api_url = given.get("HYPERLIQUID_API_URL", "https://api.hyperliquid.xyz")
+        api_is_meant = "HYPERLIQUID_API_URL" in given or "VIGIL_NODE_DATA" not in given
         return cls(
             data_dir=data_dir,
             node_data=_root(given.get("VIGIL_NODE_DATA", "s3://hl-mainnet-node-data")),
@@ -109,11 +137,17 @@ class Settings:
             ),
             artemis_is_meant="VIGIL_ARTEMIS_DATA" in given,
             fills_from_artemis=_is_artemis(given.get("VIGIL_FILLS_FROM", "lake")),
-            api_url=given.get("HYPERLIQUID_API_URL", "https://api.hyperliquid.xyz"),
-            api_is_meant="HYPERLIQUID_API_URL" in given or "VIGIL_NODE_DATA" not in given,
+            automation=_is_on(given),
+            api_url=api_url,
+            api_is_meant=api_is_meant,
+            live=_one_of(given, "VIGIL_LIVE", ("off", "on")) == "on",
+            ws_url=_url(given, "VIGIL_WS_URL", ("wss", "ws")) or _ws_of(api_url),
+            ws_is_meant="VIGIL_WS_URL" in given or api_is_meant,
             coins=_coins(given.get("VIGIL_COINS", "BTC,ETH,SOL")),
             vaults=_addresses(given, "VIGIL_VAULTS"),
             accounts=_addresses(given, "VIGIL_ACCOUNTS"),
+            api_weight=_count(given, "VIGIL_API_WEIGHT", WEIGHT_PER_MINUTE, 10**9),
+            batch_days=_count(given, "VIGIL_BATCH_DAYS", 30, 366),
             lake=_root(given.get("PARQUET_S3", str(data_dir / "lake"))),
             bounds=_bounds(given.get("VIGIL_MULTIPLIER_BOUNDS", "0.5,2")),
             api_token=given.get("VIGIL_API_TOKEN"),
@@ -128,16 +162,38 @@ class Settings:
             database_url=_postgres(given, "DATABASE_URL"),
             dagster_pg_url=_postgres(given, "DAGSTER_PG_URL"),
             dagster_url=given.get("VIGIL_DAGSTER_URL", "").rstrip("/") or None,
+            pages_url=given.get("VIGIL_PAGES_URL", "").rstrip("/") or None,
+            repository=_repository(given),
             dagster_home=_path(given.get("DAGSTER_HOME", "dagster_home")),
             postgres_bin=_path(given["VIGIL_PG_BIN"]) if "VIGIL_PG_BIN" in given else None,
+            log_format=_one_of(given, "VIGIL_LOG_FORMAT", ("text", "json")),
+            log_level=_one_of(given, "VIGIL_LOG_LEVEL", ("info", "debug", "warning", "error")),
             s3={
                 "aws_access_key_id": given.get("AWS_ACCESS_KEY_ID", ""),
                 "aws_secret_access_key": given.get("AWS_SECRET_ACCESS_KEY", ""),
                 "aws_session_token": given.get("AWS_SESSION_TOKEN", ""),
                 "aws_region": given.get("AWS_REGION", ""),
                 "aws_endpoint_url": given.get("AWS_ENDPOINT_URL", ""),
+                "read_timeout": _seconds(given, "VIGIL_S3_READ_TIMEOUT", "20"),
             },
         )
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What must not stand in any log: tokens, and the passwords inside of addresses."""
+        urls = (self.webhook_url, self.smtp_url, self.database_url, self.dagster_pg_url)
+        parts = (urlsplit(url).password for url in urls if url is not None)
+        named = (
+            self.api_token,
+            self.webhook_secret,
+            # The whole of it: what posts there needs no more than the address.
+            self.webhook_url,
+            self.telegram_token,
+            self.s3["aws_secret_access_key"],
+            self.s3["aws_session_token"],
+        )
+        found = {secret for secret in (*parts, *named) if secret}
+        return frozenset(found | {unquote(secret) for secret in found})
 
     @property
     def aws(self) -> Mapping[str, str | None]:
@@ -163,6 +219,16 @@ def foreign_api() -> InvalidSetting:
     return InvalidSetting(
         "HYPERLIQUID_API_URL", "", "the info API that belongs to the fills at VIGIL_NODE_DATA"
     )
+
+
+def _ws_of(api_url: str) -> str:
+    """Where the exchange streams, beside its info API.
+
+    >>> _ws_of("https://api.hyperliquid.xyz/info")
+    'wss://api.hyperliquid.xyz/ws'
+    """
+    root = api_url.rstrip("/").removesuffix("/info")
+    return re.sub("^http", "ws", root) + "/ws"
 
 
 def _path(text: str) -> Path:
@@ -196,6 +262,28 @@ def _bounds(text: str) -> Bounds:
         raise InvalidSetting("VIGIL_MULTIPLIER_BOUNDS", text, expected) from error
 
 
+def _seconds(given: Mapping[str, str], name: str, default: str) -> str:
+    text = given.get(name, default)
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]+)?", text) or float(text) == 0:
+        raise InvalidSetting(name, text, "seconds, more than 0")
+    return text
+
+
+def _is_on(given: Mapping[str, str]) -> bool:
+    text = given.get("VIGIL_AUTOMATION", "on" if "VIGIL_NODE_DATA" in given else "off")
+    if text not in {"on", "off"}:
+        raise InvalidSetting("VIGIL_AUTOMATION", text, "on or off")
+    return text == "on"
+
+
+def _one_of(given: Mapping[str, str], name: str, values: tuple[str, ...]) -> str:
+    """The first is what holds where nothing is given."""
+    value = given.get(name, values[0]).strip().lower()
+    if value not in values:
+        raise InvalidSetting(name, value, " or ".join(values))
+    return value
+
+
 def _is_artemis(text: str) -> bool:
     if text not in {"lake", "artemis"}:
         raise InvalidSetting("VIGIL_FILLS_FROM", text, "lake or artemis")
@@ -224,6 +312,21 @@ def _url(given: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str |
     return value
 
 
+def _count(given: Mapping[str, str], name: str, usual: int, most: int) -> int:
+    text = given.get(name, str(usual)).strip()
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise InvalidSetting(name, text, f"a number, 1 to {most}")
+    return int(text)
+
+
+def _repository(given: Mapping[str, str]) -> tuple[str, str] | None:
+    url = _url(given, "VIGIL_REPOSITORY_URL", ("https", "http"))
+    if url is None:
+        return None
+    place, _, branch = url.partition("#")
+    return place.rstrip("/").removesuffix(".git"), branch or "main"
+
+
 def _email(value: str | None) -> str | None:
     if value is not None and not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", value):
         raise InvalidSetting("VIGIL_ALERT_EMAIL", value, "one address, name@host")
@@ -232,6 +335,19 @@ def _email(value: str | None) -> str | None:
 
 def _postgres(given: Mapping[str, str], name: str) -> str | None:
     value = given.get(name)
-    if value is not None and not value.startswith(("postgresql://", "postgres://", "postgresql+")):
-        raise InvalidSetting(name, value.split("@")[-1], "postgresql://user:password@host/database")
+    if value is None:
+        return None
+    try:
+        url = urlsplit(value)
+        hosts = url.netloc.rpartition("@")[2].split(",")
+        # A password that holds / ? # as they are ends the host before it begins.
+        is_whole = "@" not in url.path + url.query and not url.fragment
+        is_one = url.scheme.partition("+")[0] in {"postgresql", "postgres"} and is_whole
+        is_one = is_one and all(urlsplit(f"//{host}").port != 0 for host in hosts)
+    except ValueError:
+        is_one = False
+    if not is_one:
+        # Not repeated: a password may stand in it.
+        expected = "postgresql://user:password@host/database, / # ? @ in the password as %2F %23 …"
+        raise InvalidSetting(name, "…", expected)
     return value

@@ -86,7 +86,13 @@ class Snapshots:
         return frame
 
     def build_labels(self, day: date) -> pl.DataFrame:
-        """Rebuild the day's labels; those whose candles are still to come are pending."""
+        """Rebuild the day's labels; those whose candles are still to come are pending.
+
+        A day without snapshots has none: the first day's candles reach back to the one before it.
+        """
+        empty = pl.DataFrame(schema={"coin": pl.String(), **LABEL_COLUMNS})
+        if self._tables.built_from(FEATURES, day) is None:
+            return empty
         began, built_from = time.monotonic(), self._fingerprint(LABELS, day)
         start = day_start_ms(day)
         bounds = {"start": start - STEP_MS, "end": start + DAY_MS + _LONGEST_HORIZON_MS}
@@ -104,7 +110,6 @@ class Snapshots:
             ).select(pl.lit(coin).alias("coin"), pl.all())
             for coin in self._tables.coins(self._coins, day)
         ]
-        empty = pl.DataFrame(schema={"coin": pl.String(), **LABEL_COLUMNS})
         frame = pl.concat([empty, *rows])
         counts = frame["label_status"].value_counts().rows()
         self._tables.replace_day(day, {LABELS: frame}, built_from, began, {"status": dict(counts)})

@@ -201,8 +201,12 @@ class Traders:
         assert added is not None
         return added
 
-    def replace(self, which: Which, version: int, settings: TraderSettings, *, by: str) -> Trader:
-        """Set all that may be set. Whoever is set back from live-ready trades on paper only.
+    def replace(
+        self, which: Which, version: int | None, settings: TraderSettings, *, by: str
+    ) -> Trader:
+        """Set all that may be set, of one version, or of whichever is there.
+
+        Whoever is set back from live-ready trades on paper only.
 
         Raises:
             NotFound, StaleVersion, IsArchived, Duplicate, OutOfBounds: As said there.
@@ -214,14 +218,16 @@ class Traders:
             values["paper_trade_only"] = True
         return self._change(which, version, values, by)
 
-    def set_multiplier(self, which: Which, version: int, multiplier: Decimal, *, by: str) -> Trader:
+    def set_multiplier(
+        self, which: Which, version: int | None, multiplier: Decimal, *, by: str
+    ) -> Trader:
         """Set the position's size; raises as `replace`."""
         return self._change(which, version, {"position_multiplier": multiplier}, by)
 
     def set_tokens(
         self,
         which: Which,
-        version: int,
+        version: int | None,
         *,
         whitelist: Sequence[str],
         blacklist: Sequence[str],
@@ -234,7 +240,7 @@ class Traders:
     def set_alerts(
         self,
         which: Which,
-        version: int,
+        version: int | None,
         *,
         drawdown_limit: Decimal | None,
         win_rate_limit: Decimal | None,
@@ -313,7 +319,7 @@ class Traders:
         assert row is not None
         return int(row[0])
 
-    def _change(self, which: Which, version: int, values: dict[str, Any], by: str) -> Trader:
+    def _change(self, which: Which, version: int | None, values: dict[str, Any], by: str) -> Trader:
         trader_id = self.get(which).trader_id
         assignments = sql.SQL(", ").join(
             sql.SQL("{} = {}").format(sql.Identifier(column), sql.Placeholder(column))

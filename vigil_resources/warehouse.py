@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from vigil_core.calendar import DAY_MS, day_of, day_start_ms
 from vigil_core.desk.parameters import BOUNDS, Bounds
@@ -45,6 +46,13 @@ _PAUSES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30)
 BUCKET = "time_bucket(86400000::bigint, time)"
 """What every model groups by; TimescaleDB insists on these words."""
 
+# To a host that vanished without a word the server would keep its transaction and its locks for
+# hours; so it asks, and after 40 seconds without an answer it lets go.
+_KEEPALIVE = (
+    " -c tcp_keepalives_idle=20 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4"
+    " -c tcp_user_timeout=40000"
+)
+
 _MOST_DIGITS = 38
 
 _JSON_COLUMNS = frozenset({"liquidation", "extra"})
@@ -73,7 +81,8 @@ class Warehouse:
 
     def connect(self, *, read_only: bool = False, autocommit: bool = False) -> psycopg.Connection:
         """A connection for one unit of work; UTC, `compat` behind `public`."""
-        options = "-c timezone=UTC -c search_path=public,compat"
+        given = conninfo_to_dict(self._url).get("options") or ""
+        options = f"{given} -c timezone=UTC -c search_path=public,compat{_KEEPALIVE}"
         if read_only:
             options += " -c default_transaction_read_only=on"
         return psycopg.connect(
@@ -140,6 +149,7 @@ class Warehouse:
         with self.connect(autocommit=True) as connection:
             # Held until the connection ends, however it does.
             connection.execute("SELECT pg_advisory_lock(%s, %s)", [1, start // DAY_MS])
+            _drop_left_days(connection)
             copied, repeated = _build_day_table(connection, lake, content)
             state = {
                 "day": start,
@@ -305,6 +315,19 @@ def _day_name(day: date) -> str:
 
 def _day_table(day: date, suffix: str = "") -> sql.Identifier:
     return sql.Identifier("fill_days", _day_name(day) + suffix)
+
+
+def _drop_left_days(connection: psycopg.Connection) -> None:
+    """Remove what loads that were killed between building and swapping left, of whatever day.
+
+    Its own day is perhaps never loaded again: what readers see of it may be current.
+    """
+    for name, number in connection.execute(query("fills/left_days")).fetchall():
+        lock = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [1, number])
+        if lock.fetchone() == (True,):
+            left = sql.Identifier("fill_days", name)
+            connection.execute(template("fills/drop_day", day=left))
+            connection.execute("SELECT pg_advisory_unlock(%s, %s)", [1, number])
 
 
 def _build_day_table(

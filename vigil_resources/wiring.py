@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vigil_core.errors import InvalidSetting
@@ -21,15 +22,20 @@ from vigil_resources.fills_of_day import ArtemisCopy, FillsByDay, LakeFills
 from vigil_resources.funding_history import FundingHistory
 from vigil_resources.lake import Lake
 from vigil_resources.leaderboards import Leaderboards
+from vigil_resources.live_store import LiveConfirmations, LiveStore
+from vigil_resources.live_tail import LiveTail
+from vigil_resources.live_watch import LiveWatch
 from vigil_resources.market_history import VAULTS, MarketHistory
 from vigil_resources.new_smart_money import NewSmartMoney
 from vigil_resources.open_interest import OpenInterest
 from vigil_resources.paper import PaperTrading
 from vigil_resources.perp_balances import PerpBalances
 from vigil_resources.persistence import PersistenceTests
+from vigil_resources.pipeline_runs import PipelineRuns
 from vigil_resources.published import PublishedTraders
 from vigil_resources.raw_fills import RawFills
 from vigil_resources.reconciliation import Reconciliation
+from vigil_resources.run_failures import RunFailures
 from vigil_resources.settings import Settings, foreign_api
 from vigil_resources.snapshots import Snapshots
 from vigil_resources.store import Store
@@ -176,7 +182,11 @@ def _exchange_cache(settings: Settings) -> ExchangeCache:
 
 def _exchange_api(settings: Settings) -> ExchangeApi:
     """The exchange's API from this machine, whose processes all share one budget."""
-    return ExchangeApi(settings.api_url, WeightBudget(settings.data_dir / "exchange_budget"))
+    return ExchangeApi(settings.api_url, _budget(settings))
+
+
+def _budget(settings: Settings) -> WeightBudget:
+    return WeightBudget(settings.data_dir / "exchange_budget", settings.api_weight)
 
 
 def open_reconciliation(settings: Settings) -> Reconciliation:
@@ -201,6 +211,37 @@ def open_account_history(settings: Settings) -> AccountHistory:
     if not settings.api_is_meant:
         raise foreign_api()
     return AccountHistory(_exchange_api(settings), open_warehouse(settings), settings.accounts)
+
+
+def open_live_confirmations(settings: Settings) -> LiveConfirmations:
+    """Loaded days beside what was streamed of them."""
+    return LiveConfirmations(open_warehouse(settings))
+
+
+def open_live_store(settings: Settings) -> LiveStore:
+    """Where streamed rows go."""
+    return LiveStore(open_warehouse(settings))
+
+
+def open_live_tail(settings: Settings, store: LiveStore, report: Callable[[str], None]) -> LiveTail:
+    """The exchange's stream of watched accounts and of `VIGIL_COINS`.
+
+    Raises:
+        InvalidSetting: The stream is not known to belong to the fills.
+    """
+    if not settings.ws_is_meant:
+        raise InvalidSetting(
+            "VIGIL_WS_URL", "", "the WebSocket that belongs to the fills at VIGIL_NODE_DATA"
+        )
+    api = None
+    if settings.api_is_meant:
+        # Whoever listens cannot wait five minutes for an answer: it asks again later.
+        api = ExchangeApi(settings.api_url, _budget(settings), timeout_s=10, patience_s=30)
+    watch = LiveWatch(open_warehouse(settings), api, settings.accounts, settings.coins, report)
+    confirmations = open_live_confirmations(settings)
+    return LiveTail(
+        settings.ws_url, store, watch.streams, api, report=report, chores=confirmations.keep
+    )
 
 
 def open_trader_metrics(settings: Settings) -> TraderMetrics:
@@ -249,6 +290,17 @@ def open_paper_trading(settings: Settings) -> PaperTrading:
 def open_deliveries(settings: Settings) -> Deliveries:
     """The outbox, to `VIGIL_WEBHOOK_URL` and `VIGIL_ALERT_EMAIL`."""
     return Deliveries(open_warehouse(settings), targets(settings))
+
+
+def open_run_failures(settings: Settings) -> RunFailures:
+    """Messages about failed runs and late assets, told where they go and where runs are seen."""
+    channels = targets(settings).alert_channels
+    return RunFailures(open_warehouse(settings), channels, settings.dagster_url)
+
+
+def open_pipeline_runs(settings: Settings) -> PipelineRuns:
+    """Dagster's runs, as the warehouse keeps them."""
+    return PipelineRuns(open_warehouse(settings))
 
 
 def targets(settings: Settings) -> Targets:

@@ -49,8 +49,8 @@ class Exchange:
         tape: Tape,
         on_trade: Callable[[Trade, int], None],
     ) -> None:
-        self._address_rng = Random(f"{seed}/addresses")
-        self._rng = Random(f"{seed}/orders")
+        self._address_rng = Random(f"{seed}/addresses")  # nosec B311 # a world repeats by its seed
+        self._rng = Random(f"{seed}/orders")  # nosec B311 # a world repeats by its seed
         self._tape = tape
         self._on_trade = on_trade
         self._oid = _FIRST_OID
@@ -58,7 +58,7 @@ class Exchange:
         self._resting: dict[tuple[str, str, bool], tuple[int, str | None]] = {}
         self.paths = paths
         self.accounts: dict[str, Account] = {}
-        self.ledger = Ledger(Random(f"{seed}/ledger"))
+        self.ledger = Ledger(Random(f"{seed}/ledger"))  # nosec B311 # a world repeats by its seed
         self.spot_fees: dict[str, int] = {}
         """Collected per token, 10^-8; so that spot tokens can be counted to the last one."""
 

@@ -66,6 +66,18 @@ class Manners:
     """Between the pieces of a slow answer."""
 
 
+UNHURRIED = Manners(weight_per_window=10**9)
+"""For whoever waits for what is built of the answers, and not for how they are asked for."""
+
+
+def settings_unhurried(url: str) -> dict[str, str]:
+    """What Vigil is told of such a server at `url`."""
+    return {
+        "HYPERLIQUID_API_URL": url,
+        "VIGIL_API_WEIGHT": str(UNHURRIED.weight_per_window),
+    }
+
+
 @dataclass(slots=True)
 class Answers:
     """What the simulated exchange knows, as the API writes it; the order of rows does not matter.
@@ -119,10 +131,9 @@ class WorldFills(Mapping[str, Sequence[WireRow]]):
     @cached_property
     def _fills(self) -> dict[str, list[WireRow]]:
         fills: dict[str, list[WireRow]] = {}
-        for path in sorted(self._root.glob("node_fills_by_block/hourly/*/*.lz4")):
-            for line in lz4.frame.decompress(path.read_bytes()).splitlines():
-                for address, fill in json.loads(line)["events"]:
-                    fills.setdefault(address, []).append(fill)
+        for block in world_blocks(self._root):
+            for address, fill in block["events"]:
+                fills.setdefault(address, []).append(fill)
         return fills
 
     def __getitem__(self, address: str) -> Sequence[WireRow]:
@@ -133,6 +144,14 @@ class WorldFills(Mapping[str, Sequence[WireRow]]):
 
     def __len__(self) -> int:
         return len(self._fills)
+
+
+def world_blocks(root: Path) -> Iterator[WireRow]:
+    """Blocks of a world as its node wrote them, in the order of the chain."""
+    hours = root.glob("node_fills_by_block/hourly/*/*.lz4")
+    for path in sorted(hours, key=lambda path: (path.parent.name, int(path.stem))):
+        for line in lz4.frame.decompress(path.read_bytes()).splitlines():
+            yield json.loads(line)
 
 
 class _Files(Mapping[str, Sequence[WireRow]]):

@@ -298,7 +298,7 @@ class Founder:
 
     def _own_floor(self, stream: str) -> Floor:
         """The floor with a random stream of its own, so that no trader's draws shift another's."""
-        return replace(self._floor, rng=Random(f"{self._spec.seed}/{stream}"))
+        return replace(self._floor, rng=Random(f"{self._spec.seed}/{stream}"))  # nosec B311 # a world repeats by its seed
 
     def _funded(self, usd: int) -> Account:
         account = self._exchange.open_account()

@@ -75,7 +75,7 @@ def price_paths(
             paths[coin.name] = _rescaled(paths[coin.follows], coin)
         else:
             crash = crash_minute if coin is CRASH_COIN else None
-            rng = Random(f"{seed}/prices/{coin.name}")
+            rng = Random(f"{seed}/prices/{coin.name}")  # nosec B311 # a world repeats by its seed
             paths[coin.name] = _path(rng, coin, start_ms, day_count, crash, has_drift)
     return paths
 

@@ -32,10 +32,10 @@ class Simulation:
     def __init__(self, spec: WorldSpec, root: Path) -> None:
         self.spec = spec
         self._root = root
-        self._rng = Random(f"{spec.seed}/house")
+        self._rng = Random(f"{spec.seed}/house")  # nosec B311 # a world repeats by its seed
         self._candles = CandleBook()
         self._node = NodeWriter(root)
-        self._tape = Tape(Random(f"{spec.seed}/blocks"), _FIRST_BLOCK, self._node.write)
+        self._tape = Tape(Random(f"{spec.seed}/blocks"), _FIRST_BLOCK, self._node.write)  # nosec B311 # a world repeats by its seed
         crash_minute = spec.day_count // 2 * 1440 + _CRASH_MINUTE_OF_DAY
         self._crash_ms = spec.start_ms + crash_minute * MINUTE_MS
         self.exchange = Exchange(
@@ -51,8 +51,8 @@ class Simulation:
             on_trade=self._record,
         )
         self.exchange.now_ms = spec.start_ms
-        self.funding = Funding(self.exchange, Random(f"{spec.seed}/funding"))
-        self._matching = Matching(self.exchange, Random(f"{spec.seed}/matching"))
+        self.funding = Funding(self.exchange, Random(f"{spec.seed}/funding"))  # nosec B311 # a world repeats by its seed
+        self._matching = Matching(self.exchange, Random(f"{spec.seed}/matching"))  # nosec B311 # a world repeats by its seed
         self._agenda = Agenda(spec.start_ms, spec.end_ms)
         self.population = self._found()
         self.margin_calls = MarginCalls(self.exchange, self._matching, self.population.backstop)

@@ -15,7 +15,25 @@ SELECT
     coalesce(q.rejected, 0)                     AS rejected_lines,
     coalesce(t.unpriced, 0)                     AS unpriced_fee_fills,
     coalesce(a.current, 0) = a.relations        AS aggregates_current,
-    s.loaded_at
+    s.loaded_at,
+    -- How long after its end the day was loaded last.
+    (extract(epoch FROM s.loaded_at) - (s.day + 86400000) / 1000.0)::bigint AS loaded_lag_s,
+    f.stale_relations,
+    f.failed_invariants,
+    f.failed_runs,
+    -- Why the day is not all that it may be; none: it is.
+    array_remove(
+        ARRAY[
+            CASE WHEN s.missing_hours <> '{}' THEN 'hours_missing' END,
+            CASE WHEN NOT s.is_final THEN 'provisional' END,
+            CASE WHEN m.holes > 0 THEN 'blocks_missing' END,
+            CASE WHEN q.rejected > 0 THEN 'lines_rejected' END,
+            CASE WHEN f.stale_relations <> '{}' THEN 'stale' END,
+            CASE WHEN f.failed_invariants <> '{}' THEN 'invariant_failed' END,
+            CASE WHEN f.failed_runs > 0 THEN 'run_failed' END
+        ],
+        NULL
+    ) AS reasons
 FROM day_state AS s
 LEFT JOIN LATERAL (
     SELECT count(*) AS rejected
@@ -40,4 +58,50 @@ CROSS JOIN LATERAL (
     FROM aggregate_state AS b
     WHERE b.day = s.day
 ) AS a
+CROSS JOIN LATERAL (
+    SELECT
+        ARRAY (
+            SELECT r.relation
+            FROM (
+                SELECT split_part(o.name, '/', 2) FROM schema_objects AS o WHERE o.kind = 'model'
+                UNION ALL
+                VALUES ('round_trips')
+            ) AS r (relation)
+            WHERE NOT EXISTS (
+                SELECT FROM aggregate_state AS b
+                WHERE b.relation = r.relation AND b.day = s.day AND b.generation = s.generation
+            )
+            UNION ALL
+            SELECT 'smart_money_positions' WHERE NOT EXISTS (SELECT FROM position_state AS b WHERE b.day = s.day)
+            UNION ALL
+            SELECT 'trader_metrics' WHERE NOT EXISTS (SELECT FROM metric_state AS b WHERE b.day = s.day)
+            UNION ALL
+            SELECT 'trader_labels' WHERE NOT EXISTS (SELECT FROM label_state AS b WHERE b.day = s.day)
+            ORDER BY 1
+        ) AS stale_relations,
+        ARRAY (
+            SELECT c.invariant
+            FROM reconciliation AS c
+            WHERE c.day = s.day AND c.status = 'failed' AND c.severity = 'error'
+            ORDER BY 1
+        ) AS failed_invariants,
+        -- Runs over the day that failed, and that no later run of the same assets made up for.
+        (
+            SELECT count(*)
+            FROM pipeline_runs AS r
+            WHERE
+                r.status = 'FAILURE'
+                AND to_char(to_timestamp(s.day / 1000.0) AT TIME ZONE 'UTC', 'YYYY-MM-DD')
+                BETWEEN r.first_partition AND r.last_partition
+                AND NOT EXISTS (
+                    SELECT FROM pipeline_runs AS n
+                    WHERE
+                        n.status = 'SUCCESS'
+                        AND n.created_at > r.created_at
+                        AND (n.assets @> r.assets OR n.assets = '{}')
+                        AND to_char(to_timestamp(s.day / 1000.0) AT TIME ZONE 'UTC', 'YYYY-MM-DD')
+                        BETWEEN n.first_partition AND n.last_partition
+                )
+        ) AS failed_runs
+) AS f
 ORDER BY s.day;

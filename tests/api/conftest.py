@@ -99,7 +99,7 @@ def serving(vigil: Installation, limits: Limits = UNLIMITED, **settings: Any) ->
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not server.started:
             assert thread.is_alive()
             assert time.monotonic() < deadline

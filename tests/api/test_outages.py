@@ -1,5 +1,6 @@
 """What is answered when something is away or breaks."""
 
+import time
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.api.conftest import UNLIMITED, Api, serving
 from tests.conftest import Installation
 from vigil_resources.traders import Traders
+from vigil_resources.wiring import embedded_postgres
 
 
 def test_without_a_database_callers_are_told_to_come_again(vigil: Installation) -> None:
@@ -30,6 +32,20 @@ def test_a_database_that_went_and_came_back_is_used_again(api: Api) -> None:
         )
     assert api("GET", "/api/traders").status == 200
     assert api("POST", "/api/alerts/1/acknowledge").status == 404
+
+
+def test_readiness_follows_the_database_and_health_does_not(vigil: Installation) -> None:
+    server = embedded_postgres(vigil.settings)
+    with serving(vigil, UNLIMITED) as here:
+        assert here("GET", "/readyz").status == 200
+        server.stop()
+        assert here("GET", "/readyz").status == 503
+        assert here("GET", "/healthz").status == 200
+        server.start()
+        deadline = time.monotonic() + 60
+        while here("GET", "/readyz").status != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
 
 
 def test_what_nobody_thought_of_is_no_trace_for_callers(

@@ -3,7 +3,9 @@
 import logging
 import re
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -14,6 +16,7 @@ from tests.conftest import Installation
 from vigil_api.app import create_routes
 from vigil_api.gate import HEADERS
 from vigil_api.limits import Limits
+from vigil_cli import connections
 from vigil_resources.api_keys import ApiKeys
 
 TOKEN = "a-token-of-the-test-6b1d"
@@ -244,3 +247,94 @@ def test_no_secret_stands_in_log_answer_or_database(
     said += str(guarded.vigil.records("SELECT to_jsonb(i) AS i FROM idempotency_keys AS i"))
     assert any(record.name == "vigil.access" for record in records)
     assert [secret for secret in secrets if secret in said] == []
+
+
+def test_who_comes_by_a_proxy_takes_nothing_from_who_is_here(installation: Installation) -> None:
+    with serving(installation, Limits(local_rate=40, rate=2, burst_seconds=1)) as here:
+        proxied = [here("GET", "/healthz", via="1.1 proxy").status for _ in range(20)]
+        assert 429 in proxied
+        assert [here("GET", "/healthz").status for _ in range(10)] == [200] * 10
+
+
+def test_heads_that_are_too_large_end_with_an_answer(api: Api) -> None:
+    begin = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    for text in (
+        begin + "X-Long: " + "y" * 8_000_000,
+        begin + ("X-Long: " + "y" * 8_000 + "\r\n") * 1_000,
+        begin + "".join(f"X-{n}: y\r\n" for n in range(200)) + "\r\n",
+        "GET /?q=" + "y" * 40_000 + " HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ):
+        heard = _spoken(api, text)
+        assert heard.startswith("HTTP/1.1 431 "), heard[:200]
+        assert '"type": "/problems/head-too-large"' in heard
+        assert "content-security-policy" in heard.lower()
+    assert api("GET", "/healthz").status == 200
+
+
+def test_heads_that_do_not_come_end_with_an_answer(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    for text in ("", "GET /healthz HTTP/1.1\r\nHost: loc"):
+        assert _spoken(api, text).startswith("HTTP/1.1 408 ")
+
+
+def test_the_rest_of_a_refused_body_is_not_waited_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answered already, a caller could otherwise hold the connection by a byte now and then."""
+    monkeypatch.setattr(connections, "DRAIN_SECONDS", 0.3)
+    text = "POST /api/traders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n{"
+    with socket.create_connection(("127.0.0.1", urlsplit(api.url).port or 0), timeout=10) as line:
+        line.sendall(text.encode())
+        assert line.recv(65536).startswith(b"HTTP/1.1 413")
+        line.settimeout(5)
+        deadline = time.monotonic() + 5
+        try:
+            while time.monotonic() < deadline:
+                line.sendall(b"x")
+                time.sleep(0.02)
+        except ConnectionError:
+            return
+        pytest.fail("the connection is kept")
+
+
+def test_more_connections_than_are_kept_are_told_so(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 3)
+    place = ("127.0.0.1", urlsplit(api.url).port or 0)
+    with ExitStack() as stack:
+        lines = [stack.enter_context(socket.create_connection(place, 5)) for _ in range(6)]
+        assert lines[-1].recv(65536).startswith(b"HTTP/1.1 503")
+
+
+@pytest.mark.parametrize("more", ["0, 5", "+5", "5\r\nTransfer-Encoding: chunked"])
+def test_a_request_whose_end_is_unclear_hides_none(api: Api, more: str) -> None:
+    hidden = "GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    begin = f"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: {more}\r\n\r\n"
+    heard = _spoken(api, begin + hidden)
+    assert "/hidden" not in heard
+    assert heard.startswith("HTTP/1.1 400")
+
+
+def test_a_websocket_is_no_way_beside_the_gate(api: Api) -> None:
+    ask = (
+        "GET /healthz HTTP/1.1\r\nHost: elsewhere.example\r\nConnection: upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n"
+    )
+    heard = _spoken(api, ask)
+    assert heard.startswith("HTTP/1.1 400")
+    assert "unknown-host" in heard
+
+
+@pytest.mark.parametrize("key_id", ["\0" * 8, "ABCDEFGH", "ÄÖÜäöüßé", "%27 OR 1=", "abcdefg"])
+def test_what_cannot_be_a_key_is_none(api: Api, key_id: str) -> None:
+    for key in (f"vgl_{key_id}_{'A' * 43}", f"vgl_abcdefgh_{key_id * 6:.43}", f"{key_id}\0"):
+        entered = api(
+            "POST",
+            "/login",
+            raw=urlencode({"key": key}).encode(),
+            content_type="application/x-www-form-urlencoded",
+        )
+        assert entered.status == 401, (key, entered)

@@ -175,3 +175,26 @@ def test_filters(api: Api) -> None:
     assert ids(q="filtered o") == ids(q=trader["user_address"]) == [trader["trader_id"]]
     assert ids(q="filtered", active="true") == ids(q="filtered", coin="BTC") == []
     assert ids(**{"q": "filtered", "class": "RETAIL"}) == []
+
+
+def test_any_version_is_any_even_where_others_change_it_meanwhile(api: Api) -> None:
+    """`If-Match: *` names no version, so there is none to be stale."""
+    where = f"/api/traders/{api.add(an_address())['trader_id']}"
+
+    def change(n: int) -> int:
+        body = {"position_multiplier": 0.5 + n / 100}
+        return api("PUT", f"{where}/multiplier", body, if_match="*").status
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(change, range(80))) == {200}
+    assert api.get(where).body["version"] == 81
+    assert api("DELETE", where, if_match="*").status == 204
+    assert api("PUT", f"{where}/multiplier", {"position_multiplier": 1}, if_match="*").status == 409
+
+
+@pytest.mark.parametrize("digits", [20, 400, 4_000])
+def test_a_whole_number_of_many_digits_is_out_of_bounds(api: Api, digits: int) -> None:
+    where = f"/api/traders/{api.add(an_address())['trader_id']}"
+    for part, name in (("multiplier", "position_multiplier"), ("alerts", "drawdown_limit")):
+        raw = f'{{"{name}": {"9" * digits}}}'.encode()
+        assert api("PUT", f"{where}/{part}", raw=raw, if_match="*").status == 422

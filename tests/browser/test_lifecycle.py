@@ -13,7 +13,7 @@ from tests.api.conftest import Api, serving
 from tests.browser.conftest import CHROMIUM, QUIET, Visit, context_of, visit
 from tests.conftest import installed
 from vigil_cli.backfill import backfill
-from vigil_sandbox.info_server import Answers, InfoServer
+from vigil_sandbox.info_server import UNHURRIED, Answers, InfoServer, settings_unhurried
 from vigil_sandbox.world import DEMO, write_world
 
 KNOWN_DAYS = 5
@@ -29,8 +29,9 @@ def week(
     write_world(DEMO, raw)
     house: dict[str, str] = json.loads((raw / "truth.json").read_text())["house"]
     vaults = [address for address, role in house.items() if role == "backstop vault"]
-    with InfoServer(Answers.of_world(raw)) as info:
-        module_patch.setenv("HYPERLIQUID_API_URL", info.url)
+    with InfoServer(Answers.of_world(raw), UNHURRIED) as info:
+        for name, value in settings_unhurried(info.url).items():
+            module_patch.setenv(name, value)
         module_patch.setenv("VIGIL_ARTEMIS_DATA", str(raw / "artemis" / "raw"))
         module_patch.setenv("VIGIL_VAULTS", ",".join(vaults))
         module_patch.setenv("VIGIL_ARCHIVE_DATA", "")

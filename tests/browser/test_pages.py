@@ -243,3 +243,38 @@ def test_nonsense_is_answered_as_if_it_had_not_been_asked(site: Site, path: str)
     answer = site.api("GET", path, accept="text/html")
     assert answer.status == 200, answer
     assert b"<b>&lt;" not in answer.content
+
+
+@pytest.fixture
+def streamed(site: Site) -> Iterator[int]:
+    """Some fills of the most active trader since the last file; gives how many."""
+    columns = "time, user_address, coin, px, sz, side, dir, start_position, closed_pnl, fee"
+    columns += ", fee_token, crossed, hash, oid, tid"
+    with site.api.vigil.warehouse.connect() as connection:
+        connection.execute(
+            f"INSERT INTO live_fills ({columns}, received_at)"
+            " SELECT time + 86400000, user_address, coin, px, sz, side, dir, start_position,"
+            " closed_pnl, fee, fee_token, crossed, hash, oid, tid, time FROM fills"
+            " WHERE user_address = %s ORDER BY time DESC LIMIT 3",
+            [site.traders[0]],
+        )
+    yield 3
+    with site.api.vigil.warehouse.connect() as connection:
+        connection.execute("DELETE FROM live_fills")
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_fills_that_were_only_streamed_are_marked(
+    browser: Browser, site: Site, streamed: int, width: int
+) -> None:
+    with context_of(browser, viewport={"width": width, "height": 900}) as context:
+        one = visit(context, site.url)
+        assert one.go(site.pages["trader"]) == 200
+        fills = one.page.get_by_role("region", name="Last fills")
+        expect(fills.get_by_role("row")).to_have_count(21)
+        expect(fills.get_by_text("live, not yet confirmed")).to_have_count(streamed)
+        assert one.wrong == []
+        assert one.overflow() == 0
+        # As of an earlier day nothing of it was known.
+        one.go(site.pages["trader"] + "?as_of=2025-09-02")
+        expect(one.page.get_by_role("region", name="Last fills")).to_have_count(0)

@@ -7,6 +7,7 @@ from vigil_core.desk.chat_messages import (
     ChatMessage,
     RejectedMessage,
     UnreadableExport,
+    UnreadableUpdate,
     messages_of,
     read_export,
 )
@@ -81,3 +82,48 @@ def test_updates_of_the_bot_api() -> None:
     first, second = messages_of(updates)
     assert (first.author, first.text, first.posted_at) == ("Signals", "LONG #BTC", 1756728000000)
     assert (second.message_id, second.text, second.posted_at) == (5, "LONG #ETH", 1756728060000)
+
+
+@pytest.mark.parametrize("text", [[5], [True], [["x"]], [{"text": 5}]])
+def test_a_text_of_other_parts_is_rejected(text: Any) -> None:
+    assert read_export(export(message(1, text)))[2] == [RejectedMessage(1, "text is no text")]
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63), 10**30, True, 1.5, "7", None])
+def test_an_id_that_no_database_holds_is_none(number: Any) -> None:
+    assert read_export(export(message(number, "x")))[2] == [RejectedMessage(1, "no message id")]
+    with pytest.raises(UnreadableExport):
+        read_export(export(chat=number))
+
+
+def test_a_name_with_half_a_pair_can_be_shown() -> None:
+    content = export().replace(b'"Signals"', b'"a\\ud800"')
+    assert read_export(content)[1] == "a\ufffd"
+
+
+@pytest.mark.parametrize(
+    "updates",
+    [
+        None,
+        {},
+        [7],
+        [{}],
+        [{"update_id": "1"}],
+        [{"update_id": 1, "message": 5}],
+        [{"update_id": 1, "message": {"message_id": 1, "date": 5}}],
+        [{"update_id": 1, "message": {"message_id": 1, "date": 5, "chat": [1]}}],
+        [{"update_id": 1, "message": {"message_id": 2**63, "date": 5, "chat": {"id": 1}}}],
+        [{"update_id": 1, "message": {"message_id": 1, "chat": {"id": 1}}}],
+        [{"update_id": 1, "message": {"message_id": 1, "date": 10**11, "chat": {"id": 1}}}],
+    ],
+)
+def test_what_is_no_update_is_named(updates: Any) -> None:
+    with pytest.raises(UnreadableUpdate):
+        list(messages_of(updates))
+
+
+def test_a_sender_of_another_shape_is_nobody() -> None:
+    chat = {"id": 1}
+    update = {"message_id": 1, "date": 5, "chat": chat, "from": 7, "text": "x"}
+    [found] = messages_of([{"update_id": 1, "message": update}])
+    assert (found.author, found.text) == ("", "x")

@@ -174,3 +174,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert all(price > 0 for price in prices)
     if found.side == "long" and found.stop is not None:
         assert all(target > found.stop for target in found.targets)
+
+
+@pytest.mark.parametrize("leverage", ["0x", "leverage 0", "cross 0.0", "x0"])
+def test_a_leverage_of_nothing_is_no_signal(leverage: str) -> None:
+    assert read_message(f"LONG #BTC {leverage}", KNOWN) == NoSignal("leverage_not_possible")

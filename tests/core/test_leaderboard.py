@@ -56,3 +56,30 @@ def test_a_table_with_a_column_of_addresses(delimiter: str) -> None:
 def test_other_files_are_refused(content: bytes) -> None:
     with pytest.raises(UnreadableLeaderboard):
         read_leaderboard(content)
+
+
+@pytest.mark.parametrize("mark", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_a_line_of_a_table_ends_where_csv_ends_it(mark: str) -> None:
+    [found] = read_leaderboard(f"wallet,name\n{A},an{mark}n\n".encode())
+    assert isinstance(found, LeaderboardEntry)
+    assert found.display_name == f"an{mark}n"
+
+
+def test_what_no_database_holds_is_replaced() -> None:
+    row = {"address": A, "name": "a\ud800\0", "b\0": ["\udfff", 1]}
+    [found] = read_leaderboard(json.dumps([row]).encode())
+    assert isinstance(found, LeaderboardEntry)
+    assert found.display_name == "a\ufffd\ufffd"
+    assert found.figures == {"b\ufffd": ["\ufffd", "1"]}
+
+
+def test_a_figure_that_says_the_same_as_the_name_is_kept() -> None:
+    [found] = read_leaderboard(json.dumps([{"address": A, "name": "7", "rank": "7"}]).encode())
+    assert isinstance(found, LeaderboardEntry)
+    assert found.figures == {"rank": "7"}
+
+
+def test_an_entry_nested_too_deeply_is_rejected() -> None:
+    deep = "[" * 500 + "]" * 500
+    found = read_leaderboard(f'[{{"address":"{A}","x":{deep}}}]'.encode())
+    assert found == [RejectedEntry(1, "nested too deeply")]

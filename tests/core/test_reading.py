@@ -246,6 +246,21 @@ def test_reason_names_the_place() -> None:
     assert "'1e5'" in rejection.reason
 
 
+@pytest.mark.parametrize("key", [b"\\u0000", b"\\ud800", b"k" * 5_000])
+def test_reason_can_be_kept_whatever_key_is_repeated(key: bytes) -> None:
+    pair = b'"' + key + b'":1,'
+    (rejection,) = Read(respelt(GOOD, b'"tid"', pair + pair + b'"tid"')).rejected
+    assert rejection.reason.endswith(": repeated in one object")
+    assert rejection.reason.isascii()
+    assert "\0" not in rejection.reason
+    assert len(rejection.reason) < 100
+
+
+def test_reason_is_short_however_long_the_time_is() -> None:
+    (rejection,) = Read(to_line(make_block(make_fill(), block_time="x" * 9_999))).rejected
+    assert len(rejection.reason) < 200
+
+
 def test_counts() -> None:
     lines = [
         to_line(make_block(block_number=5)),

@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from tests.conftest import CLEARED, Installation
 from vigil_cli.__main__ import main
+from vigil_resources.roles import Role
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import DATABASE, embedded_postgres
 from vigil_sandbox.world import TINY, write_world
@@ -90,13 +91,15 @@ def elsewhere(home: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[I
 def where_roles_are_made(
     home: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Installation]:
-    """The same of a user who may make roles, on a server that has no reader yet."""
+    """The same of a user who may make roles, on a server that has none yet."""
     assert typed("db-query", "SELECT 1") == 0
     admin = embedded_postgres(home.settings).url("postgres")
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute("ALTER ROLE vigil_reader RENAME TO put_aside")
+        for role in Role:
+            connection.execute(f"ALTER ROLE {role} RENAME TO put_aside_{role}".encode())
         yield from database_of(home, monkeypatch, "where_roles_are_made", "CREATEROLE")
-        connection.execute("ALTER ROLE put_aside RENAME TO vigil_reader")
+        for role in Role:
+            connection.execute(f"ALTER ROLE put_aside_{role} RENAME TO {role}".encode())
 
 
 def database_of(
@@ -114,7 +117,8 @@ def database_of(
         yield Installation(replace(home.settings, database_url=url))
         connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(role))
         if right == "CREATEROLE":
-            connection.execute("DROP ROLE IF EXISTS vigil_reader")
+            for made in Role:
+                connection.execute(SQL("DROP ROLE IF EXISTS {}").format(Identifier(made)))
         connection.execute(SQL("DROP ROLE {}").format(role))
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import Installation, installed
 from vigil_cli.backfill import backfill
-from vigil_sandbox.info_server import Answers, InfoServer
+from vigil_sandbox.info_server import UNHURRIED, Answers, InfoServer, settings_unhurried
 from vigil_sandbox.world import TINY, write_world
 
 WEEK = replace(TINY, day_count=7)
@@ -53,7 +53,8 @@ def a_vigil(folder: Path, raw: Path, api: str) -> Iterator[Installation]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIGIL_COINS", "BTC,ETH")
         patch.setenv("VIGIL_ARTEMIS_DATA", str(raw / "artemis" / "raw"))
-        patch.setenv("HYPERLIQUID_API_URL", api)
+        for name, value in settings_unhurried(api).items():
+            patch.setenv(name, value)
         with installed(folder, raw, patch) as vigil:
             yield vigil
 
@@ -109,7 +110,7 @@ def killed_after(seconds: float, *arguments: str) -> bool:
 def test_a_week_at_once_equals_its_days_with_a_kill_in_each(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     write_world(WEEK, raw)
-    with InfoServer(Answers.of_world(raw)) as api:
+    with InfoServer(Answers.of_world(raw), UNHURRIED) as api:
         with a_vigil(tmp_path / "whole", raw, api.url) as vigil:
             backfill(vigil.settings, FIRST, LAST)
             whole_rows, whole_files = rows(vigil), files(vigil)

@@ -109,6 +109,6 @@ def test_rates_of_another_source_are_neither_asked_for_nor_mixed_in(
     assert world.records("SELECT count(*) AS rates FROM funding_history") == [{"rates": 0}]
     with pytest.raises(InvalidSetting, match="HYPERLIQUID_API_URL"):
         backfill(world.settings, FIRST, LAST, select="key:funding_history")
-    assert "funding is left out" in capsys.readouterr().err
+    assert "funding_history is left out" in capsys.readouterr().err
     with pytest.raises(InvalidSetting, match="HYPERLIQUID_API_URL"):
         open_funding_history(world.settings)

@@ -213,8 +213,16 @@ def test_a_report_of_nothing_says_what_to_do(vigil: Installation) -> None:
         analyze(vigil.settings)
 
 
+ALL_FILLS = "fills_now"
+"""A view of every fill: whoever asks for all of it reads all of them."""
+
 READ_BY_RECIPES = [
-    *sorted(f"SELECT * FROM {path.stem}" for path in (SQL_ROOT / "views").glob("*.sql")),
+    *sorted(
+        f"SELECT * FROM {path.stem}"
+        for path in (SQL_ROOT / "views").glob("*.sql")
+        if path.stem != ALL_FILLS
+    ),
+    f"SELECT * FROM {ALL_FILLS} WHERE user_address = '0x51b0' ORDER BY time DESC LIMIT 100",
     *(query(f"analysis/{path.stem}") for path in (SQL_ROOT / "queries/analysis").glob("*.sql")),
     "SELECT * FROM fills WHERE user_address = '0x51b0' ORDER BY time DESC LIMIT 100",
     "SELECT * FROM smart_money_positions WHERE coin = 'BTC' AND hour >= 1756684800000",

@@ -38,6 +38,14 @@ def test_every_coin_has_288_snapshots_and_as_many_labels(world: Installation) ->
         assert rows == [{"coin": "BTC", "rows": 288}, {"coin": "ETH", "rows": 288}]
 
 
+def test_a_day_without_snapshots_has_no_labels(world: Installation) -> None:
+    """Dagster's page asks for it: it is downstream of the first day's candles."""
+    before = FIRST - timedelta(days=1)
+    assert open_snapshots(world.settings).build_labels(before).height == 0
+    assert world.records(f"SELECT * FROM snapshot_labels WHERE day = {day_start_ms(before)}") == []
+    assert world.records(f"SELECT * FROM artemis_state WHERE day = {day_start_ms(before)}") == []
+
+
 def test_what_is_known_is_flagged_and_what_is_not_has_a_reason(world: Installation) -> None:
     rows = world.records("SELECT * FROM feature_snapshots")
     assert sum(row["cvd_avail"] for row in rows) > 30

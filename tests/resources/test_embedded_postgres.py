@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -72,6 +73,50 @@ def test_a_stale_process_number_of_somebody_else_is_no_obstacle(
     server.start()
     server.stop()
     (tmp_path / "postgres/cluster/postmaster.pid").write_text(f"{os.getpid()}\n/nowhere\n0\n")
+
+    server.start()
+
+    assert server.is_running()
+
+
+def test_what_a_killed_server_still_works_on_is_no_obstacle(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    server.start()
+    busy = psycopg.connect(server.url("postgres"))
+    # Reads nothing and waits for nothing: it would not notice for half a minute.
+    busy.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 60000000)")
+    time.sleep(0.5)
+    os.kill(_postmaster(tmp_path), signal.SIGKILL)
+
+    server.start()
+
+    assert server.is_running()
+    busy.close()
+
+
+def test_a_server_that_recovers_is_waited_for(server: EmbeddedPostgres, tmp_path: Path) -> None:
+    server.start()
+    first, url = _postmaster(tmp_path), server.url("postgres")
+    with psycopg.connect(url) as connection:
+        os.kill(connection.info.backend_pid, signal.SIGKILL)
+        # Between the crash and the recovery it refuses connections, and lives.
+        os.kill(first, signal.SIGSTOP)
+        waiting = threading.Timer(1, os.kill, [first, signal.SIGCONT])
+        waiting.start()
+        server.start()
+        waiting.join()
+
+    assert (_postmaster(tmp_path), server.url("postgres")) == (first, url)
+
+
+@pytest.mark.parametrize("name", ["port", "cluster/postmaster.pid"])
+def test_a_file_left_empty_by_a_full_disk_is_no_obstacle(
+    server: EmbeddedPostgres, tmp_path: Path, name: str
+) -> None:
+    server.start()
+    server.stop()
+    (tmp_path / "postgres" / name).write_text("")
 
     server.start()
 

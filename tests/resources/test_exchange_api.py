@@ -1299,3 +1299,12 @@ def test_payments_that_contradict_each_other_are_refused() -> None:
     other = one | {"delta": one["delta"] | {"usdc": "5"}}
     with pytest.raises(UnexpectedAnswer, match="two different payments"):
         api_of(Script([one, other], [one, other], [])).user_funding(USER, START, START + HOUR_MS)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\0b"])
+def test_a_text_that_cannot_be_kept_is_no_answer(text: str) -> None:
+    row = {"time": START, "hash": text, "delta": {"type": "deposit"}}
+    with pytest.raises(UnexpectedAnswer) as refused:
+        api_of(Script([row])).user_ledger(USER, START, START + HOUR_MS)
+    # What is said of it can be printed.
+    str(refused.value).encode()

@@ -3,11 +3,15 @@
 import base64
 import hashlib
 import json
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lz4.frame
@@ -41,6 +45,12 @@ NEXT_MIDNIGHT = 1_761_609_600_000
 GOOD = fill_line()
 EARLY_BLOCK = fill_line(time=NEXT_MIDNIGHT - 1, oid=1)
 LATE_BLOCK = fill_line(time=NEXT_MIDNIGHT, oid=2)
+
+
+@pytest.fixture(autouse=True)
+def _waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other host is at these lakes."""
+    monkeypatch.setattr("vigil_resources.lake.time", SimpleNamespace(sleep=lambda _: None))
 
 
 class Bench:
@@ -260,7 +270,7 @@ def test_truncated_object_leaves_nothing(bench: Bench) -> None:
         with pytest.raises(UnreadableObject, match="LZ4"):
             bench.take_in()
     assert bench.files() == {}
-    assert list(bench.scratch.iterdir()) == []
+    assert list(bench.scratch.glob("vigil-work-*")) == []
     assert list(bench.lake.stale_objects(bench.manifest())) == [HOUR]
 
 
@@ -335,6 +345,55 @@ def test_unfinished_day_is_not_read(bench: Bench, at: int) -> None:
 
     bench.take_in()
     assert (bench.lake.day(DAY).rows, bench.lake.day(NEXT_DAY).rows) == (1, 1)
+
+
+def test_object_that_another_decodes_is_waited_for_and_not_decoded_again(bench: Bench) -> None:
+    bench.put_lines(EARLY_BLOCK, LATE_BLOCK)
+    manifest = bench.manifest()
+    begun, goes_on = threading.Event(), threading.Event()
+
+    class StoreThatWaits(Store):
+        def take_file(self, key: str, path: Path) -> None:
+            begun.set()
+            goes_on.wait(30)
+            super().take_file(key, path)
+
+    first = Lake(StoreThatWaits(str(bench.lake_folder)), bench.scratch)
+    counted = StoreThatStops(str(bench.lake_folder), at=-1)
+    second = Lake(counted, bench.scratch)
+    with ThreadPoolExecutor(2) as pool:
+        taken = pool.submit(first.take_in_stale, bench.raw, manifest, lambda _: None)
+        assert begun.wait(30)
+        again = pool.submit(second.take_in_stale, bench.raw, manifest, lambda _: None)
+        time.sleep(0.3)
+        goes_on.set()
+        for one in (taken, again):
+            one.result(30)
+    assert bench.lake.day(DAY).rows == 1
+    assert counted.writes == 0
+
+
+def test_part_that_was_lost_is_made_again(bench: Bench) -> None:
+    entry = bench.take(EARLY_BLOCK, LATE_BLOCK)
+    (bench.lake_folder / entry.parts[0].path).unlink()
+    with pytest.raises(LakeIncomplete, match="materialize fills_parquet for 2025-10-27"):
+        bench.lake.day(DAY)
+
+    bench.lake.take_in_stale(bench.raw, bench.manifest(), lambda _: None)
+
+    assert (bench.lake.day(DAY).rows, bench.lake.day(NEXT_DAY).rows) == (1, 1)
+
+
+def test_a_day_waits_for_another_host_that_is_at_one_of_its_objects(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.put_lines(EARLY_BLOCK, LATE_BLOCK)
+    assert interrupt(bench, 2)
+    # It is done while we wait.
+    meanwhile = SimpleNamespace(sleep=lambda _: bench.take_in())
+    monkeypatch.setattr("vigil_resources.lake.time", meanwhile)
+
+    assert bench.lake.day(DAY).rows == 1
 
 
 def test_part_of_another_day_left_by_an_interruption_names_the_day_that_repairs_it(

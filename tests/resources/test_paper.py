@@ -446,6 +446,7 @@ def test_nobody_followed_costs_nothing_and_leaves_nothing(tape: Tape) -> None:
     tape.load(FIRST)
     assert paper.is_current(FIRST)
     assert paper.build(FIRST) == {"paper_trades": 0, "trader_performance": 0, "trader_risk": 0}
+    assert tape.vigil.records("SELECT * FROM desk_state") == []
     assert paper.is_current(FIRST)
     follow(tape)
     assert paper.first_followed() == START

@@ -1,6 +1,8 @@
 """Objects under keys: in a directory, in an S3 of this machine, and behind a scripted server."""
 
+import errno
 import hashlib
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -13,7 +15,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from vigil_core.errors import ObjectMissing, UnreadableObject
+from vigil_core.errors import NotWritten, ObjectMissing, UnreadableObject
+from vigil_resources import store as store_module
 from vigil_resources.store import Listed, Store, read_chunks
 
 BUCKET = "node-data"
@@ -82,6 +85,35 @@ def test_written_object_is_read_and_replaced(store: Store, tmp_path: Path) -> No
     assert store.read("a/b.json") == b"from a file"
 
 
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    folder = tmp_path / "store" / "a"
+    folder.mkdir(parents=True)
+    # Of a process that is no more, and as obstore names what it has not finished.
+    for name in ("[b].json#4194303", "[b].json#1x"):
+        (folder / name).write_bytes(b"half")
+
+    Store(str(tmp_path / "store")).write("a/[b].json", b"whole")
+
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"[b].json": b"whole"}
+
+
+def test_object_for_which_there_is_no_room_is_named_and_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    store = Store(str(tmp_path))
+    store.write("a/b", b"old")
+    monkeypatch.setattr(store_module, "_sync", full)
+
+    with pytest.raises(NotWritten, match="'a/b' could not be written .*: No space left on device"):
+        store.write("a/b", b"new")
+
+    assert store.read("a/b") == b"old"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+
+
 def test_listing_is_sorted_and_stays_below_its_prefix(store: Store) -> None:
     for key in ("day=2/b", "day=2/a", "day=20/c", "day=1/d", "day=2/deep/e"):
         store.write(key, key.encode())
@@ -91,6 +123,20 @@ def test_listing_is_sorted_and_stays_below_its_prefix(store: Store) -> None:
         assert [item.size for item in listed] == [7, 7, 12]
         assert all(item.etag and '"' not in item.etag for item in listed)
     assert store.list("day=3/") == []
+
+
+def test_listing_from_a_folder_on_leaves_out_what_lies_before(store: Store) -> None:
+    keys = [f"hourly/{name}" for name in ("20260101/3.lz4", "20260102/0.lz4", "20260103/23.lz4")]
+    for key in [*keys, "other/20260103/0.lz4", "hourly.txt"]:
+        store.write(key, b"x")
+    found = [[item.key for item in store.list_from("hourly/", day)] for day in DAYS_ON]
+    assert found == [keys, keys[1:], keys[2:], []]
+    assert store.list_from("nothing/", "2026") == ()
+    [first, *_] = store.list_from("hourly/", "20260102")
+    assert first in store.list("hourly/20260102")
+
+
+DAYS_ON = ("20251231", "20260102", "20260103", "20260104")
 
 
 def test_keys_with_signs_and_spaces(store: Store) -> None:

@@ -15,6 +15,7 @@ from vigil_core.calendar import day_start_ms
 from vigil_core.errors import ContradictingFills, MigrationChanged, NotLoaded
 from vigil_core.fills.source_keys import SourceHour, hours_of_day
 from vigil_resources import schema_installer
+from vigil_resources import warehouse as warehouse_module
 from vigil_resources.statements import SchemaObject, models
 from vigil_resources.warehouse import BUCKET, DERIVED, LoadedDay
 
@@ -199,6 +200,25 @@ def test_days_loaded_side_by_side_again_and_again_neither_wait_for_ever_nor_diff
 
     assert {(one.rows, one.changed) for one in loaded} == {(50, False)}
     assert vigil.digests()["fills"] == before
+
+
+def test_a_load_removes_what_a_killed_one_of_another_day_left(
+    vigil: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(warehouse_module, "_swap_in", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _load(vigil, [_block(1, _fill())])
+    left = "SELECT relname FROM pg_class WHERE relname ~ '_new$' AND relkind = 'r'"
+    assert vigil.records(left) == [{"relname": "d20260315_new"}]
+
+    take_in(vigil, DAY + timedelta(days=1))
+    load_day(vigil, DAY + timedelta(days=1))
+
+    assert vigil.records(left) == []
 
 
 def test_holes_in_the_block_numbers_are_rows(vigil: Installation) -> None:

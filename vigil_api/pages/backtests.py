@@ -15,6 +15,7 @@ from vigil_api.pages.forms import Form, Posted
 from vigil_api.pages.manage import Accounts, see
 from vigil_api.pages.rendering import Held, explorer_of, page, query_of
 from vigil_api.problems import Problem
+from vigil_api.routes.requests import writing_settings
 from vigil_api.security import Manager
 from vigil_core.calendar import day_of, day_start_ms
 from vigil_core.desk.backtest_request import MOST_TRADERS, decimal_text
@@ -112,7 +113,7 @@ def ask(
     form = _posted(posted)
     try:
         asked = _request(form)
-        number = open_backtests(request.app.state.settings).submit(asked, caller.name)
+        number = open_backtests(writing_settings(request)).submit(asked, caller.name)
     except InvalidBacktest as error:
         form.error, form.field = f"{_named(error.field)}: {error.reason}", error.field
         return _listed(request, desk, connection, form, status=422)

@@ -18,6 +18,7 @@ from vigil_api.pages.manage_settings import coin_choices, write
 from vigil_api.pages.rendering import Held, explorer_of, page, query_of
 from vigil_api.pages.trader import ADDRESS
 from vigil_api.problems import Problem
+from vigil_api.routes.requests import writing_settings
 from vigil_api.security import Manager
 from vigil_core.desk.chat_messages import UnreadableExport
 from vigil_core.desk.leaderboard import UnreadableLeaderboard
@@ -109,7 +110,7 @@ def add(
         return _add(request, desk, reads, form, given, status=422)
     if made.source == "telegram":
         # Messages that were brought before somebody followed their chat.
-        open_chats(request.app.state.settings).follow_up()
+        open_chats(writing_settings(request)).follow_up()
     return see(f"/manage#trader-{made.trader_id}")
 
 
@@ -162,7 +163,7 @@ async def bring(request: Request, caller: Manager, _: Held) -> Response:
 
 
 def _take(request: Request, kind: str, file_name: str, content: bytes, by: str) -> Response:
-    settings = request.app.state.settings
+    settings = writing_settings(request)
     try:
         if kind == "leaderboard":
             board = open_leaderboards(settings).import_file(file_name, content, by)
@@ -191,7 +192,7 @@ def imported(
     found = desk.imported(number) if 0 < number < 10**18 else None
     if found is None or found["kind"] != "leaderboard":
         raise Problem("not-found", f"no leaderboard was imported by the number {number}")
-    boards = open_leaderboards(request.app.state.settings)
+    boards = open_leaderboards(writing_settings(request))
     rows = boards.entries(number, after=after, most=ENTRIES + 1)
     shown = [row | {"claims": _claims(row["figures"])} for row in rows[:ENTRIES]]
     return page(

@@ -23,6 +23,8 @@ Reads = Annotated[Explorer, Depends(explorer_of)]
 ASSETS = ("trader_metrics", "trader_labels", "round_trips", "published_traders")
 BUCKETS = ("lt1x", "1x-3x", "3x-5x", "5x-10x", "10x+", "unknown")
 """Classes of leverage, the last of trades without a snapshot before them."""
+FILLS_MS = 7 * DAY_MS
+"""How far back the last fills are looked for."""
 ADDRESS = re.compile("0x[0-9a-f]{40}")
 
 
@@ -65,6 +67,8 @@ def trader(
         curve=reads.curve(address, at, chosen),
         rules=_rules(known["labels"], reads.conditions(), at),
         published=published,
+        # What was done since is no part of how things stood on an earlier day.
+        last_fills=reads.last_fills(address, at - FILLS_MS) if at == newest else [],
         signals=reads.signals(address) if known["followed"] else [],
         audit=reads.seed_audit(address) if at == newest else [],
         explain_day=day_of(last_day),

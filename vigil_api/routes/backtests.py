@@ -11,7 +11,7 @@ from vigil_api.cursors import Pages
 from vigil_api.database import Connection
 from vigil_api.idempotency import Answer, IdempotencyKey, once
 from vigil_api.problems import answers
-from vigil_api.routes.requests import Reading, takes
+from vigil_api.routes.requests import Reading, takes, writing_settings
 from vigil_api.schemas import Body, Models, Out, Page, TokensIn
 from vigil_api.security import Manager, Reader
 from vigil_api.values import (
@@ -130,7 +130,7 @@ def router(models: Models) -> APIRouter:
         """Ask for a backtest. The same over the same data is not computed twice."""
 
         def enter(connection: Connection) -> Answer:
-            backtests = open_backtests(request.app.state.settings)
+            backtests = open_backtests(writing_settings(request))
             number = backtests.submit(body.request(), caller.name)
             content = _shown(BacktestReads(connection).get(number)).model_dump_json()
             headers = {"Location": f"/api/backtests/{number}"}

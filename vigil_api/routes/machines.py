@@ -1,13 +1,16 @@
-"""`/healthz` and `/readyz`, for machines; `/problems/…`, for who got one."""
+"""`/healthz`, `/readyz` and `/metrics`, for machines; `/problems/…`, for who got one."""
 
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
+from vigil_api.metrics import MEDIA_TYPE, Metrics
 from vigil_api.problems import KINDS, Problem, answers
 from vigil_api.routes.requests import Reading
 from vigil_api.schemas import Out
+from vigil_api.security import Reader
 from vigil_resources.statements import query
 
 router = APIRouter(tags=["machines"])
@@ -32,6 +35,17 @@ def readyz(connection: Reading) -> Well:
     if row is None or not row[0]:
         raise Problem("database-away", "the schema is not installed", {"Retry-After": "5"})
     return Well()
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(request: Request, _: Reader) -> Response:
+    """Loads, lag, rejects, runs, messages and requests, in Prometheus' text format.
+
+    From this machine it is open like all reads; a Prometheus elsewhere needs a key of scope `read`.
+    Where the database is away it still answers, with `vigil_warehouse_up 0`.
+    """
+    said: Metrics = request.app.state.metrics
+    return Response(said.text(), media_type=MEDIA_TYPE)
 
 
 @router.get("/problems/{kind}", response_class=PlainTextResponse, responses=answers(404))

@@ -121,6 +121,11 @@ class DataDayOut(Out):
     unpriced_fee_fills: int
     aggregates_current: bool
     loaded_at: Time
+    loaded_lag_s: int
+    stale_relations: list[str]
+    failed_invariants: list[str]
+    failed_runs: int
+    reasons: list[str]
 
 
 class ExplanationOut(Out):

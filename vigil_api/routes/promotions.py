@@ -75,7 +75,7 @@ def promote(
 ) -> TraderOut:
     """Call a trader live-ready, or take it back. Accepted signals become intents from then on."""
     trader = Traders(connection).get(which)
-    version = trader.version if asked is None else asked.version_of(trader)
+    version = (asked and asked.version_of(trader)) or trader.version
     decide = Promotions(connection).promote
     if body is not None and not body.live_ready:
         decide = Promotions(connection).demote

@@ -1,6 +1,7 @@
 """What routes share: who is meant by `{id}`, and a transaction to ask in."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path
@@ -8,6 +9,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 
 from vigil_api.database import Connection, Database
+from vigil_resources.settings import Settings
 from vigil_resources.traders import Which
 
 
@@ -53,6 +55,12 @@ def _reading(database: Annotated[Database, Depends(_database)]) -> Iterator[Conn
 def _writing(database: Annotated[Database, Depends(_database)]) -> Iterator[Connection]:
     with database.write() as connection:
         yield connection
+
+
+def writing_settings(request: Request) -> Settings:
+    """The application's, for what opens connections of its own: as the role that writes."""
+    settings: Settings = request.app.state.settings
+    return replace(settings, database_url=request.app.state.database.writer_address())
 
 
 Databased = Annotated[Database, Depends(_database)]

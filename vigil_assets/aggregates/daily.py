@@ -5,7 +5,8 @@ They differ in their SQL alone (`sql/models/`), so one body serves all of them.
 
 import dagster as dg
 
-from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.automation.retries import patient
+from vigil_assets.partitions import BY_DAY, days_of, report_day
 from vigil_resources.statements import models
 from vigil_resources.warehouse import Warehouse
 
@@ -25,8 +26,9 @@ def _daily_relation(relation: str, description: str) -> dg.AssetsDefinition:
         deps=["fills"],
         code_version=models()[relation].sha256[:12],
         metadata={"sql": dg.MetadataValue.md(f"```sql\n{models()[relation].text}\n```")},
-        **DAILY,
+        **BY_DAY,
     )
+    @patient
     def build(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult[None]:

@@ -6,7 +6,8 @@ from datetime import date
 import dagster as dg
 
 from vigil_assets.artemis.together import build_days, daily_relations
-from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.automation.retries import patient
+from vigil_assets.partitions import BY_DAY, days_of, report_day
 from vigil_assets.plots import open_interest_plot
 from vigil_resources.open_interest import RELATIONS, OpenInterest
 from vigil_resources.perp_balances import PerpBalances
@@ -18,7 +19,8 @@ DESCRIPTIONS = {
 assert tuple(DESCRIPTIONS) == RELATIONS
 
 
-@dg.asset(group_name="raw", kinds={"s3"}, code_version="1", **DAILY)
+@dg.asset(group_name="raw", kinds={"s3"}, code_version="1", **BY_DAY)
+@patient
 def raw_perp_balances(
     context: dg.AssetExecutionContext, balances: dg.ResourceParam[PerpBalances]
 ) -> dg.MaterializeResult[None]:
@@ -35,8 +37,9 @@ def raw_perp_balances(
     kinds={"s3", "parquet"},
     deps=[raw_perp_balances],
     code_version="1",
-    **DAILY,
+    **BY_DAY,
 )
+@patient
 def perp_balances_parquet(
     context: dg.AssetExecutionContext, balances: dg.ResourceParam[PerpBalances]
 ) -> dg.MaterializeResult[None]:
@@ -60,6 +63,7 @@ def perp_balances_parquet(
 
 
 @daily_relations(DESCRIPTIONS, deps=["perp_balances_parquet", "fills_parquet", "candles"])
+@patient
 def open_interest(
     context: dg.AssetExecutionContext, interest: dg.ResourceParam[OpenInterest]
 ) -> Iterator[dg.MaterializeResult[None]]:
@@ -67,8 +71,9 @@ def open_interest(
 
     def build(day: date) -> Mapping[str, int]:
         rows = interest.build(day)
-        plot = {"open_interest": open_interest_plot(interest.rows(day), day)}
-        context.add_asset_metadata(plot, asset_key=RELATIONS[0], partition_key=str(day))
+        if dg.AssetKey(RELATIONS[0]) in context.selected_asset_keys:
+            plot = {"open_interest": open_interest_plot(interest.rows(day), day)}
+            context.add_asset_metadata(plot, asset_key=RELATIONS[0], partition_key=str(day))
         return rows
 
     yield from build_days(context, RELATIONS, build)

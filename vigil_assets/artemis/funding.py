@@ -2,11 +2,13 @@
 
 import dagster as dg
 
-from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.automation.retries import patient
+from vigil_assets.partitions import BY_DAY, days_of, report_day
 from vigil_resources.funding_history import FundingHistory
 
 
-@dg.asset(group_name="artemis", kinds={"postgres"}, code_version="1", **DAILY)
+@dg.asset(group_name="artemis", kinds={"postgres"}, code_version="1", **BY_DAY)
+@patient
 def funding_history(
     context: dg.AssetExecutionContext, funding: dg.ResourceParam[FundingHistory]
 ) -> dg.MaterializeResult[None]:

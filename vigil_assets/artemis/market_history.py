@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from vigil_assets.artemis.together import build_days, daily_relations
+from vigil_assets.automation.retries import patient
 from vigil_resources.market_history import RELATIONS, MarketHistory
 
 DESCRIPTIONS = {
@@ -17,6 +18,7 @@ assert tuple(DESCRIPTIONS) == RELATIONS
 
 
 @daily_relations(DESCRIPTIONS, deps=["fills_parquet"])
+@patient
 def market_history(
     context: dg.AssetExecutionContext, history: dg.ResourceParam[MarketHistory]
 ) -> Iterator[dg.MaterializeResult[None]]:

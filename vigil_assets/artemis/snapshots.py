@@ -3,7 +3,8 @@
 import dagster as dg
 import polars as pl
 
-from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.automation.retries import patient
+from vigil_assets.partitions import BY_DAY, days_of, report_day
 from vigil_assets.plots import feature_plot, label_plot
 from vigil_core.artemis.parameters import DEFAULT, FLAGS
 from vigil_resources.snapshots import Snapshots
@@ -27,8 +28,9 @@ from vigil_resources.snapshots import Snapshots
         ),
     ],
     code_version=DEFAULT.feature_version,
-    **DAILY,
+    **BY_DAY,
 )
+@patient
 def feature_snapshots(
     context: dg.AssetExecutionContext, snapshots: dg.ResourceParam[Snapshots]
 ) -> dg.MaterializeResult[None]:
@@ -63,8 +65,9 @@ def feature_snapshots(
         ),
     ],
     code_version=DEFAULT.label_version,
-    **DAILY,
+    **BY_DAY,
 )
+@patient
 def snapshot_labels(
     context: dg.AssetExecutionContext, snapshots: dg.ResourceParam[Snapshots]
 ) -> dg.MaterializeResult[None]:

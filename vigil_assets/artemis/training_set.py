@@ -3,6 +3,7 @@
 import dagster as dg
 
 from vigil_assets.artemis.snapshots import feature_snapshots, snapshot_labels
+from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of
 from vigil_core.artemis.parameters import DEFAULT
 from vigil_resources.training_set import TrainingSet
@@ -15,6 +16,7 @@ from vigil_resources.training_set import TrainingSet
     code_version=f"{DEFAULT.feature_version}-{DEFAULT.label_version}",
     **DAILY,
 )
+@patient
 def training_set(
     context: dg.AssetExecutionContext, training: dg.ResourceParam[TrainingSet]
 ) -> dg.MaterializeResult[None]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from vigil_assets.artemis.together import build_days, daily_relations
+from vigil_assets.automation.retries import patient
 from vigil_resources.wallets import RELATIONS, Wallets
 
 DESCRIPTIONS = {
@@ -15,6 +16,7 @@ assert tuple(DESCRIPTIONS) == RELATIONS
 
 
 @daily_relations(DESCRIPTIONS, deps=["fills", "round_trips"])
+@patient
 def wallets(
     context: dg.AssetExecutionContext, wallet_days: dg.ResourceParam[Wallets]
 ) -> Iterator[dg.MaterializeResult[None]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_assets.plots import rank_ic_plot
 from vigil_core.calendar import day_of
@@ -32,6 +33,7 @@ _BESIDE = (
     code_version="2",
     **DAILY,
 )
+@patient
 def persistence_test(
     context: dg.AssetExecutionContext, persistence: dg.ResourceParam[PersistenceTests]
 ) -> dg.MaterializeResult[None]:

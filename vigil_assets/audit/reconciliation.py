@@ -5,6 +5,7 @@ from datetime import date
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_resources.reconciliation import RELATION, Finding, Reconciliation, Severity
 
@@ -19,6 +20,7 @@ MOST_ROWS_SHOWN = 40
     code_version="1",
     **DAILY,
 )
+@patient
 def reconciliation(
     context: dg.AssetExecutionContext, audit: dg.ResourceParam[Reconciliation]
 ) -> dg.MaterializeResult[None]:

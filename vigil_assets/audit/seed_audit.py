@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_assets.plots import class_changes_plot
 from vigil_resources.warehouse import CLASSIFIED_BY, Warehouse
@@ -18,6 +19,7 @@ OURS = "vigil_v1"
     code_version="1",
     **DAILY,
 )
+@patient
 def seed_audit(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.MaterializeResult[None]:

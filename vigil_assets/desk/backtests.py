@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_resources.backtests import Backtest, Backtests
 
 JOB = "run_backtests"
@@ -32,6 +33,7 @@ class BacktestsToRun(dg.Config):
     code_version="1",
     owners=["team:vigil"],
 )
+@patient
 def backtests(
     context: dg.AssetExecutionContext,
     config: BacktestsToRun,

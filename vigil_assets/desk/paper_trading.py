@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from vigil_assets.artemis.together import build_days, daily_relations
+from vigil_assets.automation.retries import patient
 from vigil_resources.alerts import Alerts
 from vigil_resources.deliveries import Deliveries
 from vigil_resources.paper import RELATIONS, PaperTrading
@@ -22,6 +23,7 @@ SENSOR_SECONDS = 30
 
 
 @daily_relations(DESCRIPTIONS, deps=DEPS, group_name="desk")
+@patient
 def paper_trading(
     context: dg.AssetExecutionContext, paper: dg.ResourceParam[PaperTrading]
 ) -> Iterator[dg.MaterializeResult[None]]:

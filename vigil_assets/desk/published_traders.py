@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_resources.published import PublishedTraders
 from vigil_resources.statements import query
@@ -15,6 +16,7 @@ from vigil_resources.statements import query
     metadata={"sql": dg.MetadataValue.md(f"```sql\n{query('published/create_rows')}\n```")},
     **DAILY,
 )
+@patient
 def published_traders(
     context: dg.AssetExecutionContext, published: dg.ResourceParam[PublishedTraders]
 ) -> dg.MaterializeResult[None]:

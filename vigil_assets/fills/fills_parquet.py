@@ -4,8 +4,9 @@ from datetime import date
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.columns import lake_columns
-from vigil_assets.partitions import DAILY, data_version, days_of, report_day
+from vigil_assets.partitions import BY_DAY, data_version, days_of, report_day
 from vigil_assets.plots import hourly_plot
 from vigil_core.calendar import HOURS_PER_DAY
 from vigil_core.fills.source_keys import SourceHour
@@ -19,8 +20,9 @@ from vigil_resources.raw_fills import RawFills
     deps=["raw_fills"],
     code_version="2",
     metadata={"dagster/column_schema": lake_columns()},
-    **DAILY,
+    **BY_DAY,
 )
+@patient
 def fills_parquet(
     context: dg.AssetExecutionContext,
     raw: dg.ResourceParam[RawFills],

@@ -5,8 +5,9 @@ from datetime import date
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.columns import warehouse_columns
-from vigil_assets.partitions import DAILY, data_version, days_of, report_day
+from vigil_assets.partitions import BY_DAY, data_version, days_of, report_day
 from vigil_resources.lake import DayOfLake, Lake
 from vigil_resources.raw_fills import Manifest
 from vigil_resources.warehouse import SIDE_BY_SIDE, LoadedDay, Warehouse
@@ -18,8 +19,9 @@ from vigil_resources.warehouse import SIDE_BY_SIDE, LoadedDay, Warehouse
     deps=["fills_parquet"],
     code_version="2",
     metadata={"dagster/column_schema": warehouse_columns()},
-    **DAILY,
+    **BY_DAY,
 )
+@patient
 def fills(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],

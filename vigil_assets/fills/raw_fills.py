@@ -2,14 +2,16 @@
 
 import dagster as dg
 
-from vigil_assets.partitions import DAILY, data_version, days_of, report_day
+from vigil_assets.automation.retries import patient
+from vigil_assets.partitions import BY_DAY, data_version, days_of, report_day
 from vigil_assets.plots import hourly_plot
 from vigil_core.calendar import HOURS_PER_DAY
 from vigil_resources.lake import Lake
 from vigil_resources.raw_fills import Manifest, RawFills
 
 
-@dg.asset(group_name="raw", kinds={"s3", "lz4"}, code_version="1", **DAILY)
+@dg.asset(group_name="raw", kinds={"s3", "lz4"}, code_version="1", **BY_DAY)
+@patient
 def raw_fills(
     context: dg.AssetExecutionContext,
     raw: dg.ResourceParam[RawFills],

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_resources.account_history import AccountHistory
 
@@ -13,6 +14,7 @@ from vigil_resources.account_history import AccountHistory
     code_version="1",
     **DAILY,
 )
+@patient
 def account_history(
     context: dg.AssetExecutionContext, accounts: dg.ResourceParam[AccountHistory]
 ) -> dg.MaterializeResult[None]:

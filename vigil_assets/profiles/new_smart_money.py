@@ -4,6 +4,7 @@ from collections import Counter
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_core.calendar import day_of
 from vigil_core.new_smart_money import DEFAULT_CUTOFF, Finding
@@ -20,6 +21,7 @@ _NAMES = {True: "new", False: "not_new", None: "unknown"}
     code_version="1",
     **DAILY,
 )
+@patient
 def new_smart_money(
     context: dg.AssetExecutionContext, newcomers: dg.ResourceParam[NewSmartMoney]
 ) -> dg.MaterializeResult[None]:

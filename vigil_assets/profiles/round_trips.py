@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_resources.round_trips import FILLS, RELATION, definition
 from vigil_resources.statements import query
@@ -16,6 +17,7 @@ from vigil_resources.warehouse import Warehouse
     metadata={"sql": dg.MetadataValue.md(f"```sql\n{query(FILLS)}\n```")},
     **DAILY,
 )
+@patient
 def round_trips(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.MaterializeResult[None]:

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_resources.warehouse import Warehouse
 
@@ -13,6 +14,7 @@ from vigil_resources.warehouse import Warehouse
     code_version="1",
     **DAILY,
 )
+@patient
 def smart_money_positions(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.MaterializeResult[None]:

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_resources.statements import query
 from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
@@ -15,6 +16,7 @@ from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
     metadata={"sql": dg.MetadataValue.md(f"```sql\n{query('metrics/add_totals')}\n```")},
     **DAILY,
 )
+@patient
 def trader_metrics(
     context: dg.AssetExecutionContext, metrics: dg.ResourceParam[TraderMetrics]
 ) -> dg.MaterializeResult[None]:
@@ -36,6 +38,7 @@ def trader_metrics(
     metadata={"sql": dg.MetadataValue.md(f"```sql\n{query('labels/evaluate')}\n```")},
     **DAILY,
 )
+@patient
 def trader_labels(
     context: dg.AssetExecutionContext, labels: dg.ResourceParam[TraderLabels]
 ) -> dg.MaterializeResult[None]:

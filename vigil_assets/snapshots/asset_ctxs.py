@@ -5,7 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_assets.automation.retries import patient
+from vigil_assets.partitions import BY_DAY, days_of, report_day
 from vigil_assets.plots import hourly_plot
 from vigil_core.snapshots.asset_ctxs import (
     COLUMN_DESCRIPTIONS,
@@ -28,8 +29,9 @@ COLUMNS = dg.TableSchema(
     kinds={"s3", "lz4", "parquet"},
     code_version="1",
     metadata={"dagster/column_schema": COLUMNS},
-    **(DAILY | {"partitions_def": CONTEXT_DAYS}),
+    **(BY_DAY | {"partitions_def": CONTEXT_DAYS}),
 )
+@patient
 def asset_ctxs(
     context: dg.AssetExecutionContext, ctxs: dg.ResourceParam[AssetCtxs]
 ) -> dg.MaterializeResult[None]:

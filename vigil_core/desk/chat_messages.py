@@ -7,9 +7,13 @@ what was written afterwards could not be known before.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from vigil_core.errors import VigilError
+from vigil_core.storable import storable
+
+_LATEST = 10**11
+"""Seconds since the epoch, of eleven digits."""
 
 
 class UnreadableExport(VigilError):
@@ -17,6 +21,13 @@ class UnreadableExport(VigilError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"expected Telegram's JSON export of one chat (result.json): {reason}")
+
+
+class UnreadableUpdate(VigilError):
+    """What the Bot API gave is no update as it is documented."""
+
+    def __init__(self, update: object, reason: str) -> None:
+        super().__init__(f"an update that is none: {reason} in {ascii(update)[:200]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +65,7 @@ def read_export(content: bytes) -> tuple[str, str, list[ChatMessage | RejectedMe
         raise UnreadableExport(str(error)) from error
     if not isinstance(export, dict) or not isinstance(export.get("messages"), list):
         raise UnreadableExport('no list "messages" in it')
-    if not isinstance(export.get("id"), int):
+    if not _is_id(export.get("id")):
         raise UnreadableExport('no chat "id" in it; export one chat, not the whole account')
     chat_id = _chat_id(export["id"], str(export.get("type", "")))
     entries: list[ChatMessage | RejectedMessage] = []
@@ -62,19 +73,28 @@ def read_export(content: bytes) -> tuple[str, str, list[ChatMessage | RejectedMe
         if isinstance(entry, dict) and entry.get("type") == "service":
             continue
         entries.append(_exported(chat_id, number, entry))
-    return chat_id, str(export.get("name") or chat_id), entries
+    name = export.get("name")
+    return chat_id, storable(name) if name and isinstance(name, str) else chat_id, entries
 
 
-def messages_of(updates: list[dict[str, Any]]) -> Iterator[ChatMessage]:
-    """The messages and channel posts, new and edited, of the Bot API's `getUpdates`."""
+def messages_of(updates: Any) -> Iterator[ChatMessage]:
+    """The messages and channel posts, new and edited, of the Bot API's `getUpdates`.
+
+    Raises:
+        UnreadableUpdate: They are not as documented.
+    """
+    if not isinstance(updates, list):
+        raise UnreadableUpdate(updates, "no list")
     for update in updates:
+        if not isinstance(update, dict) or not _is_id(update.get("update_id")):
+            raise UnreadableUpdate(update, "no update_id")
         for kind in ("message", "edited_message", "channel_post", "edited_channel_post"):
             if kind in update:
                 yield _updated(update[kind])
 
 
 def _exported(chat_id: str, number: int, entry: Any) -> ChatMessage | RejectedMessage:
-    if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
+    if not isinstance(entry, dict) or not _is_id(entry.get("id")):
         return RejectedMessage(number, "no message id")
     moment = entry.get("edited_unixtime") or entry.get("date_unixtime")
     if not (isinstance(moment, str) and moment.isdecimal() and len(moment) <= 11):
@@ -92,15 +112,31 @@ def _exported(chat_id: str, number: int, entry: Any) -> ChatMessage | RejectedMe
     )
 
 
-def _updated(message: dict[str, Any]) -> ChatMessage:
-    sender = message.get("from") or message.get("sender_chat") or {}
+def _updated(message: Any) -> ChatMessage:
+    if not isinstance(message, dict):
+        raise UnreadableUpdate(message, "no message")
+    chat = message.get("chat")
+    if not isinstance(chat, dict) or not _is_id(chat.get("id")):
+        raise UnreadableUpdate(message, "no chat")
+    if not _is_id(message.get("message_id")):
+        raise UnreadableUpdate(message, "no message_id")
+    moment = message.get("edit_date") or message.get("date")
+    if not _is_id(moment) or not 0 <= moment < _LATEST:
+        raise UnreadableUpdate(message, "no date")
+    sender = message.get("from") or message.get("sender_chat")
+    named = sender if isinstance(sender, dict) else {}
     return ChatMessage(
-        chat_id=str(message["chat"]["id"]),
+        chat_id=str(chat["id"]),
         message_id=message["message_id"],
-        posted_at=int(message.get("edit_date") or message["date"]) * 1000,
-        author=str(sender.get("username") or sender.get("title") or ""),
+        posted_at=moment * 1000,
+        author=str(named.get("username") or named.get("title") or ""),
         text=str(message.get("text") or message.get("caption") or ""),
     )
+
+
+def _is_id(value: Any) -> TypeGuard[int]:
+    """Whether it is a whole number that a database holds."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _chat_id(number: int, kind: str) -> str:
@@ -115,5 +151,7 @@ def _text(value: Any) -> str | None:
         return value
     if not isinstance(value, list):
         return None
-    parts = [part if isinstance(part, str) else part.get("text") for part in value if part]
+    parts: list[Any] = [
+        part.get("text") if isinstance(part, dict) else part for part in value if part
+    ]
     return "".join(parts) if all(isinstance(part, str) for part in parts) else None

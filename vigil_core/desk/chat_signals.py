@@ -209,7 +209,10 @@ def _opening(coin: str, side: Side, text: str) -> ChatSignal | NoSignal:
         stop = _first_number(_STOP, text)
     except ArithmeticError:
         return NoSignal("unreadable_number")
-    leverage = _first_number(_LEVERAGE, text)
+    try:
+        leverage = _first_number(_LEVERAGE, text)
+    except ArithmeticError:
+        return NoSignal("leverage_not_possible")
     if leverage is not None and not 1 <= leverage <= MOST_LEVERAGE:
         return NoSignal("leverage_not_possible")
     if not _agree(side, entry, targets, stop):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vigil_core.errors import VigilError
+from vigil_core.storable import NestedTooDeeply, storable, storable_json
 
 ADDRESS_COLUMNS = ("address", "ethaddress", "user_address", "user", "wallet", "trader", "account")
 NAME_COLUMNS = ("displayname", "display_name", "name", "label")
@@ -18,6 +19,8 @@ NAME_COLUMNS = ("displayname", "display_name", "name", "label")
 MOST_BYTES = 64 * 1024 * 1024
 
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
+# Python's own `splitlines` ends lines at ten marks more, which stand in names.
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
 class UnreadableLeaderboard(VigilError):
@@ -40,12 +43,12 @@ class LeaderboardEntry:
     """Lower case."""
     display_name: str
     figures: dict[str, Any]
-    """What the board says, numbers as the text they were."""
+    """What the board says, numbers as the text they were; U+FFFD for what no database can hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedEntry:
-    """A line that names no address, or one that was there before."""
+    """A line that names no address, or one that was there before, or is nested too deeply."""
 
     n: int
     reason: str
@@ -74,10 +77,14 @@ def read_leaderboard(content: bytes) -> list[LeaderboardEntry | RejectedEntry]:
         if lower in seen:
             entries.append(RejectedEntry(n, "address was there before"))
             continue
+        try:
+            kept = storable_json(figures)
+        except NestedTooDeeply as error:
+            entries.append(RejectedEntry(n, str(error)))
+            continue
         seen.add(lower)
-        entries.append(
-            LeaderboardEntry(n=n, user_address=lower, display_name=name[:80], figures=figures)
-        )
+        shown = storable(name[:80])
+        entries.append(LeaderboardEntry(n=n, user_address=lower, display_name=shown, figures=kept))
     return entries
 
 
@@ -93,14 +100,15 @@ def _of_json(text: str) -> Iterator[tuple[Any, str, dict[str, Any]]]:
         if not isinstance(row, dict):
             yield None, "", {}
             continue
-        address = next((row[key] for key in row if key.lower() in ADDRESS_COLUMNS), None)
-        name = next((row[key] for key in row if key.lower() in NAME_COLUMNS), None)
-        figures = {k: v for k, v in row.items() if v not in (address, name)}
-        yield address, str(name or ""), figures
+        at = next((key for key in row if key.lower() in ADDRESS_COLUMNS), None)
+        called = next((key for key in row if key.lower() in NAME_COLUMNS), None)
+        name = row.get(called)
+        figures = {key: value for key, value in row.items() if key not in (at, called)}
+        yield row.get(at), name if isinstance(name, str) else "", figures
 
 
 def _of_csv(text: str) -> Iterator[tuple[Any, str, dict[str, Any]]]:
-    lines = text.splitlines(keepends=True)
+    lines = _LINE.findall(text)
     if not lines:
         raise UnreadableLeaderboard("it is empty")
     delimiter = ";" if lines[0].count(";") > lines[0].count(",") else ","

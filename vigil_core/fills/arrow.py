@@ -45,7 +45,10 @@ CODED_SCHEMA = pa.schema(
 """The same, with texts that repeat as codes of a dictionary in the order of first appearance."""
 
 _BLOCK_COLUMNS = ("block_number", "block_time", "local_time")
-_SIDES = pa.array(["B", "A"], pa.string())
+# From buffers, as below: `pa.array` imports pandas wherever it is installed, for seconds.
+_SIDES = pa.Array.from_buffers(
+    pa.string(), 2, [None, pa.py_buffer(np.array([0, 1, 2], np.int32)), pa.py_buffer(b"BA")]
+)
 
 
 def group_table(group: RowGroup, rows: int, *, blocks: bool) -> pa.Table:
@@ -68,7 +71,7 @@ def group_table(group: RowGroup, rows: int, *, blocks: bool) -> pa.Table:
         columns[name] = pa.DictionaryArray.from_arrays(indices, dictionary)
     for name, ends, spans in zip(SPAN_COLUMNS, group.ends, group.spans, strict=True):
         columns[name] = _texts(rows, ends, spans, flags[f"has_{name}"])
-    sells = pa.array(flags["sells"][:rows].astype(np.int32))
+    sells = _fixed(pa.int32(), rows, flags["sells"][:rows].astype(np.int32), None)
     columns["side"] = pa.DictionaryArray.from_arrays(sells, _SIDES)
     crossed = [None, _bitmap(flags["crossed"], rows)]
     columns["crossed"] = pa.Array.from_buffers(pa.bool_(), rows, crossed)

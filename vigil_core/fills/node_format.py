@@ -235,6 +235,48 @@ def check_trade(text: bytes, number: int) -> Line:
     return line
 
 
+def fill_columns(user: str, text: bytes) -> Json:
+    """Columns of a fill that stands alone, as the exchange's stream sends it: the same record.
+
+    Raises:
+        LineRejected: It is no fill.
+    """
+    return _event([user, _json(text)], "fill")[0]
+
+
+def trade_columns(text: bytes) -> Json:
+    """Columns of `live_trades`, of a trade as the exchange's stream sends it; `side` the taker's.
+
+    Raises:
+        LineRejected: It is no trade between two parties.
+    """
+    trade = _object(text, "trade")
+    for key in ("coin", "side", "px", "sz", "time", "hash", "tid", "users"):
+        if key not in trade:
+            raise LineRejected(f"trade.{key}: missing")
+    for key in ("coin", "hash"):
+        _expect(isinstance(trade[key], str), f"trade.{key}", "a text", trade[key])
+    for key in ("px", "sz"):
+        _decimal_text(trade[key], _not_negative, f"trade.{key}")
+    _expect(trade["side"] in ("A", "B"), "trade.side", "A or B", trade["side"])
+    users = trade["users"]
+    pair = isinstance(users, list) and len(users) == 2
+    _expect(pair, "trade.users", "[buyer, seller]", users)
+    for place, user in enumerate(users):
+        _address_text(user, f"trade.users[{place}]")
+    return {
+        "time": _integer(trade, "time", "trade", EARLIEST_MS, LATEST_MS - 1),
+        "tid": _integer(trade, "tid", "trade", _INT64_MIN, _INT64_MAX),
+        "coin": trade["coin"],
+        "side": trade["side"],
+        "px": trade["px"],
+        "sz": trade["sz"],
+        "hash": trade["hash"],
+        "buyer": users[0].lower(),
+        "seller": users[1].lower(),
+    }
+
+
 def _party(party: Any, where: str) -> tuple[Json, Json]:
     """Columns of one side of a trade, and its keys that Vigil does not know."""
     _expect(isinstance(party, dict), where, "an object", party)
@@ -432,7 +474,7 @@ def _refuse_repeats(pairs: list[tuple[str, Any]]) -> Json:
     result = dict(pairs)
     if len(result) != len(pairs):
         repeated = next(k for k, n in Counter(k for k, _ in pairs).items() if n > 1)
-        raise LineRejected(f"{repeated}: repeated in one object")
+        raise LineRejected(f"{ascii(repeated)[1:-1][:60]}: repeated in one object")
     return result
 
 

@@ -1,1 +1,1 @@
-DELETE FROM api_sessions WHERE session_sha256 = %(session_sha256)s
+SELECT end_api_session(%(session_sha256)s)

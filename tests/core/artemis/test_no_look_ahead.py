@@ -114,6 +114,7 @@ def mutant(places: list[tuple[str, str]]) -> Features:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_what_comes_later_changes_no_feature_at_a_thousand_instants() -> None:
     for seed, place in instants(INSTANTS):
         assert changed_by_later_rows(module.features, seed, place) == set(), (seed, place)

@@ -1,0 +1,112 @@
+"""Runs of days on one Celery worker and on two: `python -m bench fan_out`.
+
+Each worker is pinned to a core of its own; Redis, Postgres, the daemon and the lake lie on this
+machine and take what is left of both. Days of `--fills` made-up fills, a batch of `--batch` days a
+run, from raw objects to the daily aggregates; the clock runs from the first run's start to the last
+one's end, so that the daemon's own pace, which is per run and not per fill, is beside it.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from bench.hours import DAY, write_days
+from bench.workers import CELERY, backfill_has_ended, fleet, launch_backfill, prepare, start_redis
+from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.settings import PROJECT_ROOT
+from vigil_resources.warehouse import Warehouse
+
+ASSETS = ("raw_fills", "fills_parquet", "fills", "trader_daily", "coin_daily", "builder_daily")
+
+
+def measure(folder: Path, raw: Path, workers: int, days: int, batch: int) -> tuple[float, float]:
+    """Seconds from the first run's start to the last one's end, and from asking to the end."""
+    place = folder / f"with{workers}"
+    home = place / "home"
+    home.mkdir(parents=True)
+    text = (CELERY / "dagster.yaml").read_text()
+    (home / "dagster.yaml").write_text(text)
+    with EmbeddedPostgres(folder / "server").session() as server:
+        for name in (f"vigil{workers}", f"dagster{workers}"):
+            server.ensure_database(name)
+        Warehouse(server.url(f"vigil{workers}")).install()
+        shared = {
+            "DATABASE_URL": server.url(f"vigil{workers}"),
+            "DAGSTER_PG_URL": "postgresql+psycopg2://"
+            + server.url(f"dagster{workers}").split("://", 1)[1],
+            "VIGIL_NODE_DATA": str(raw),
+            "PARQUET_S3": str(place / "lake"),
+            "VIGIL_DATA_DIR": str(place / "data"),
+            "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), str(CELERY)]),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        }
+        with fleet(place / "logs", shared) as hosts:
+            program = shutil.which("redis-server")
+            if program is None:
+                sys.exit("bench fan_out: there is no redis-server on this machine")
+            broker = {"VIGIL_CELERY_BROKER": start_redis(hosts, program, "127.0.0.1")}
+            hosts.shared = shared | broker
+            os.environ |= {**shared, **broker, "DAGSTER_HOME": str(home)}
+            with dg.DagsterInstance.get() as instance:
+                prepare(instance, workers)
+                for number in range(workers):
+                    pinned = ["taskset", "-c", str(number % (os.cpu_count() or 1))]
+                    hosts.start_worker(f"vigil{number}", home, place / f"data{number}", pinned)
+                hosts.start_daemon(home)
+                return _timed(instance, days, batch)
+
+
+def _timed(instance: dg.DagsterInstance, days: int, batch: int) -> tuple[float, float]:
+    asked = time.time()
+    backfills = [
+        launch_backfill(
+            instance, ASSETS, DAY + timedelta(days=n), DAY + timedelta(days=n + batch - 1)
+        )
+        for n in range(0, days, batch)
+    ]
+    while not all(backfill_has_ended(instance, one) for one in backfills):
+        time.sleep(0.5)
+    records = instance.get_run_records()
+    assert all(record.dagster_run.status is dg.DagsterRunStatus.SUCCESS for record in records)
+    starts = [record.start_time for record in records if record.start_time]
+    ends = [record.end_time for record in records if record.end_time]
+    return max(ends) - min(starts), max(ends) - asked
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(prog="bench fan_out", description="Workers, measured")
+    parser.add_argument("--fills", type=int, default=200_000, help="of each day")
+    parser.add_argument("--days", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=1, help="days of a run")
+    given = parser.parse_args()
+    sys.path.insert(0, str(CELERY))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        print(f"writing {given.days} days of {given.fills:,} made-up fills …", file=sys.stderr)
+        rows = write_days(folder / "raw", given.fills, given.days)
+        walls = {}
+        for workers in (1, 2):
+            load = os.getloadavg()[0]
+            walls[workers], whole = measure(
+                folder, folder / "raw", workers, given.days, given.batch
+            )
+            print(
+                f"  {workers} worker(s) of one core: {walls[workers]:.1f} s, "
+                f"{rows / walls[workers]:,.0f} fills/s, {whole:.1f} s since it was asked for; "
+                f"load before {load:.1f}",
+                flush=True,
+            )
+        print(f"  1 -> 2 workers: {walls[1] / walls[2]:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,2 @@
+-- Identifiers: name.
+CREATE DATABASE {name}

@@ -1,0 +1,2 @@
+-- Identifiers: table.
+SELECT EXISTS (SELECT FROM {table})

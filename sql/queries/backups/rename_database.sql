@@ -1,0 +1,2 @@
+-- Identifiers: name, new_name.
+ALTER DATABASE {name} RENAME TO {new_name}

@@ -1,0 +1,2 @@
+-- Parameters, filled in: relation, columns.
+COPY {relation} ({columns}) FROM STDIN

@@ -1,0 +1,2 @@
+-- Parameters: day, now.
+UPDATE live_confirmations SET pruned_at = %(now)s WHERE day = %(day)s

@@ -1,0 +1,2 @@
+-- Parameters: day.
+DELETE FROM live_days WHERE day = %(day)s

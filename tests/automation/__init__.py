@@ -1,0 +1,1 @@
+"""What lets Vigil run itself."""

@@ -1,0 +1,1 @@
+"""What tests and campaigns attack Vigil with: real parts, and seeded faults."""
