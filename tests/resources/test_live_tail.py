@@ -119,7 +119,7 @@ def test_faults_of_every_kind_lose_no_fill_and_double_none(
     ):
         server.wait_for(len(wanted))
         server.spoil(0.12, seed, StreamFault)
-        # In small steps: while a slow client comes back, nothing is said to it that could be spoiled.
+        # In small steps: to a slow client that comes back, nothing is said that could be spoiled.
         for until in range(START + STEP_MS, END + STEP_MS, STEP_MS):
             server.play(until)
             server.wait_for(len(wanted))
