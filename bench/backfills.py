@@ -81,7 +81,7 @@ query Status($id: String!) {
 }
 """
 LOAD_SECONDS = 180
-SECONDS_PER_DAY = 60
+MOST_SECONDS_A_DAY = 60
 """More than a day of the demo world takes by the daemon."""
 WORKERS_SECONDS = 600
 """More than what a worker has under way takes."""
@@ -485,7 +485,7 @@ def report(
         print(f"in process   {seconds:8.0f} s  {fills / seconds:10,.0f} fills/s", flush=True)
         killer = Killer(other, asked.kills, asked.seed, seconds) if asked.kills else None
         # A folder that is used again has little left to do in process.
-        most_seconds = 900 + max(3 * seconds, SECONDS_PER_DAY * len(days))
+        most_seconds = 900 + max(3 * seconds, MOST_SECONDS_A_DAY * len(days))
         time_spent, cpu, status = by_daemon(other, days, killer, most_seconds)
         wall = time_spent.wall
         print(f"daemon       {wall:8.0f} s  {fills / wall:10,.0f} fills/s  {status}")

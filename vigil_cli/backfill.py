@@ -153,7 +153,7 @@ class _Work:
         if not (is_forced or self.judge.stale(stage, self._days)):
             return
         begun = time.monotonic()
-        self.failed += _run(self._instance, self._beside, self._days, stage.names)
+        self.failed += self._run(self._days, stage.names)
         self.worked |= set(self._days)
         _say(f"{stage.what}: {time.monotonic() - begun:.1f} s")
 
@@ -206,10 +206,50 @@ class _Work:
     ) -> None:
         progress = Progress(len(needed))
         for batch, names in batches(needed, BATCH_DAYS):
-            self.failed += _run_batch(self._instance, self._beside, batch, names)
+            self._run_batch(batch, names)
             rows = sum(_rows(self._settings, names, day) for day in batch)
             progress.advance(batch, rows, stage.what if stage else f"{len(names)} assets")
-            self.worked |= set(batch)
+
+    def _run_batch(self, days: Sequence[date], names: frozenset[str]) -> None:
+        """One run for all days; where it fails, one run a day, so that only a bad day is left."""
+        failed = self._run(days, names)
+        if failed and len(days) > 1:
+            _say(f"{_span(days)} failed together: now each day alone")
+            failed = [failure for day in days for failure in self._run([day], names)]
+        self.failed += failed
+        self.worked |= set(days)
+
+    def _run(self, days: Sequence[date], names: frozenset[str]) -> list[tuple[str, str]]:
+        checks, resources = self._beside
+        result = dg.materialize(
+            [*ASSETS, *checks],
+            selection=_guarded(names),
+            instance=self._instance,
+            resources=resources,
+            tags={
+                # Should this process be killed, its run is found dead, and its slots are free.
+                PROCESS_TAG: this_process(),
+                # A day that fails is tried alone, here.
+                "dagster/max_retries": "0",
+                "dagster/asset_partition_range_start": days[0].isoformat(),
+                "dagster/asset_partition_range_end": days[-1].isoformat(),
+                "vigil/backfill": "headless",
+            },
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+            raise_on_error=False,
+        )
+        if result.success:
+            return []
+        if _was_stopped(result):
+            raise KeyboardInterrupt
+        failures = result.get_step_failure_events()
+        for event in failures:
+            error = event.step_failure_data.error
+            # Dagster's own frame around the body's error says where, which stands before it anyway.
+            cause = error.cause if error and error.cause else error
+            text = cause.message.strip() if cause else "no reason"
+            _say(f"failed: {event.step_key} {_span(days)}: {text} (run {result.run_id})")
+        return [(event.step_key or "run", _span(days)) for event in failures]
 
 
 def _say_source(settings: Settings, days: int) -> None:
@@ -247,52 +287,6 @@ def _partitions(name: str) -> dg.PartitionsDefinition[str]:
     [found] = [asset.partitions_def for asset in ASSETS if key in asset.keys]
     assert found is not None, name
     return found
-
-
-def _run_batch(
-    instance: dg.DagsterInstance, beside: _Beside, days: Sequence[date], names: frozenset[str]
-) -> list[tuple[str, str]]:
-    """One run for all days; where it fails, one run a day, so that only a bad day is left."""
-    failed = _run(instance, beside, days, names)
-    if not failed or len(days) == 1:
-        return failed
-    _say(f"{_span(days)} failed together: now each day alone")
-    return [failure for day in days for failure in _run(instance, beside, [day], names)]
-
-
-def _run(
-    instance: dg.DagsterInstance, beside: _Beside, days: Sequence[date], names: frozenset[str]
-) -> list[tuple[str, str]]:
-    checks, resources = beside
-    result = dg.materialize(
-        [*ASSETS, *checks],
-        selection=_guarded(names),
-        instance=instance,
-        resources=resources,
-        tags={
-            # Should this process be killed, its run is found to be dead, and its slots are free.
-            PROCESS_TAG: this_process(),
-            # A day that fails is tried alone, here.
-            "dagster/max_retries": "0",
-            "dagster/asset_partition_range_start": days[0].isoformat(),
-            "dagster/asset_partition_range_end": days[-1].isoformat(),
-            "vigil/backfill": "headless",
-        },
-        run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
-        raise_on_error=False,
-    )
-    if result.success:
-        return []
-    if _was_stopped(result):
-        raise KeyboardInterrupt
-    failures = result.get_step_failure_events()
-    for event in failures:
-        error = event.step_failure_data.error
-        # Dagster's own frame around the body's error says where, which stands before it anyway.
-        cause = error.cause if error and error.cause else error
-        text = cause.message.strip() if cause else "no reason"
-        _say(f"failed: {event.step_key} {_span(days)}: {text} (run {result.run_id})")
-    return [(event.step_key or "run", _span(days)) for event in failures]
 
 
 def _was_stopped(result: dg.ExecuteInProcessResult) -> bool:

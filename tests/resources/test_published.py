@@ -16,6 +16,7 @@ from tests.resources.test_trader_metrics import build, load
 from vigil_core.calendar import DAY_MS
 from vigil_core.errors import NotLoaded
 from vigil_resources.explorer import SORTS, CursorNotOurs, Explorer, Sort, TraderFilter
+from vigil_resources.markets import Markets
 from vigil_resources.published import PublishedTraders
 
 AT = DAYS[-1] + DAY_MS
@@ -146,6 +147,33 @@ def test_what_is_published_is_current_until_something_changes(vigil: Installatio
     assert not published.is_current()
     published.build()
     assert published.is_current()
+
+
+def test_while_days_are_built_again_lists_stay_and_figures_end_before_them(
+    vigil: Installation, explorer: Explorer
+) -> None:
+    published = PublishedTraders(vigil.warehouse)
+    published.build()
+    before = vigil._digest("published_traders", "t::text")
+    with vigil.warehouse.connect() as connection:
+        connection.execute(
+            "UPDATE trader_totals SET net_below_2 = 1e12, marked_below_2 = 1e12 WHERE day = %s",
+            [DAYS[2]],
+        )
+        connection.execute("UPDATE metric_state SET built_from = 'else' WHERE day = %s", [DAYS[2]])
+    try:
+        assert explorer.age()["figures_until"] == DAYS[2] + DAY_MS
+        with vigil.warehouse.connect(read_only=True) as connection:
+            assert Markets(connection).known_until() == DAYS[2] + DAY_MS
+        assert published.build() == len(rows(vigil))
+        assert not published.is_current()
+        assert vigil._digest("published_traders", "t::text") == before
+    finally:
+        build(vigil, DAYS)
+    assert explorer.age()["figures_until"] == AT
+    published.build()
+    assert published.is_current()
+    assert vigil._digest("published_traders", "t::text") == before
 
 
 @pytest.mark.parametrize("column", SORTS)

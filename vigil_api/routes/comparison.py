@@ -92,7 +92,8 @@ def compare(
     for address in addresses:
         if address not in known:
             raise Problem("not-found", f"no figures of {address} are published")
-    as_of = reads.age()["published_until"]
+    age = reads.age()
+    as_of = min(age["published_until"], age["figures_until"])
     pairs = [_pair(*names, pair) for names, pair in reads.pairs(addresses, as_of).items()]
     return ComparisonOut(as_of=as_of, traders=[_compared(row) for row in rows], pairs=pairs)
 

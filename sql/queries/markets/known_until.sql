@@ -1,2 +1,2 @@
--- Midnight (ms) until which traders' figures are built; NULL before the first day.
-SELECT max(day) + 86400000 FROM metric_state
+-- Midnight (ms) until which traders' figures are built and fit together; NULL before the first day.
+SELECT max(day) + 86400000 FROM settled_days
