@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -232,3 +233,14 @@ def test_manifest_lists_every_object_once_and_nothing_else() -> None:
 def test_migrations_are_numbered_without_a_gap() -> None:
     names = sorted(path.name for path in (SQL / "migrations").glob("*.sql"))
     assert [name[:5] for name in names] == [f"{n:04d}_" for n in range(1, len(names) + 1)]
+
+
+def test_importing_starts_no_threads_of_polars() -> None:
+    """A process that is forked after it has its locks, and nobody who would open them."""
+    program = (
+        "import pathlib, chaos.disks, vigil_assets.definitions, vigil_api.app;"
+        "names = [(p / 'comm').read_text() for p in pathlib.Path('/proc/self/task').iterdir()];"
+        "print(*[name for name in names if name[:7] == 'polars-' and name[7:8].isdigit()])"
+    )
+    found = subprocess.check_output([sys.executable, "-c", program], cwd=ROOT)
+    assert found.split() == []

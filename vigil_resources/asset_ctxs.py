@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,6 @@ DECODER_VERSION = 1
 
 _UNFINISHED = 0
 """In place of the decoder's version: nothing is vouched for."""
-
-
-"""An object of this name at the archive's root says that everything there is simulated."""
 
 _PREFIX = "asset_ctxs"
 _KEY = re.compile(rf"{_PREFIX}/([0-9]{{8}})\.csv\.lz4")
@@ -254,7 +252,7 @@ def _clock(minute: int) -> str:
 
 
 def _write_parquet(rows: pl.DataFrame, path: Path) -> None:
-    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_ARROW_SCHEMA)
+    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_arrow_schema())
     pq.write_table(
         table,
         path,
@@ -278,6 +276,7 @@ def _remedy(day: date) -> str:
     return f"materialize asset_ctxs for {day}"
 
 
-_ARROW_SCHEMA: pa.Schema = (
-    pl.DataFrame(schema=SCHEMA).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-)
+@cache
+def _arrow_schema() -> pa.Schema:
+    """Not made while importing: polars would start its threads, which no fork survives."""
+    return pl.DataFrame(schema=SCHEMA).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
