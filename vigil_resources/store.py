@@ -138,7 +138,8 @@ class Store:
     def write(self, key: str, content: bytes | Path) -> None:
         """Readers see the old object or the new one, never a part of it.
 
-        In a directory it is on disk before this returns.
+        In a directory it is on disk before this returns. What is there already is not written
+        again: so what a killed writer leaves beside an object goes with the write that is due.
 
         Raises:
             NotWritten: A directory did not take it; the old one is as it was.
@@ -149,6 +150,8 @@ class Store:
             self._asked(lambda: obstore.put(self._store, key, content), key)
         elif isinstance(content, Path):
             self._replace(key, target, lambda beside: shutil.copyfile(content, beside))
+        elif target.is_file() and target.read_bytes() == content:
+            _sync(target.parent)
         else:
             self._replace(key, target, lambda beside: beside.write_bytes(content))
 

@@ -97,6 +97,16 @@ def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> N
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"[b].json": b"whole"}
 
 
+def test_what_is_there_already_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(str(tmp_path))
+    store.write("a/b.json", b"1")
+    monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("written"))
+    store.write("a/b.json", b"1")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.json"]
+
+
 def test_object_for_which_there_is_no_room_is_named_and_the_old_one_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
