@@ -73,7 +73,7 @@ def delivered_twice(context: Context) -> Outcome:
     repeated = _repeat_lines(context.random, month, raw)
     load(here.settings, month.days)
     found, expected = Loads.whatever_the_etags(here).tables, month.expected_of_copies.tables
-    same = ("public.fills", *(name for name in expected if name.startswith("fill_days.")))
+    same = ("fills", *(name for name in expected if name.startswith("fill_days.")))
     misses += [f"lines repeated: {name}" for name in same if found.get(name) != expected[name]]
     (counted,) = here.rows("SELECT sum(repeated_count) FROM day_state")
     count = len(month.objects())

@@ -1,6 +1,7 @@
 """What a campaign is, what it gets, and what it gives."""
 
 import importlib
+import os
 import pkgutil
 import random
 import shutil
@@ -148,7 +149,11 @@ def chosen(names: Iterable[str]) -> list[Campaign]:
 
 
 def run(campaign: Campaign, shared: Shared, seed: int, scale: float = 1.0) -> Result:
-    """Run one in a folder of its own; whatever breaks it is a failure of it."""
+    """Run one in a folder of its own; whatever breaks it is a failure of it.
+
+    What it left in the environment goes: the next one would read it as settings.
+    """
+    environment = dict(os.environ)
     folder = shared.folder / campaign.name
     folder.mkdir(parents=True)
     # A seed repeats what it drew: that is what it is for.
@@ -158,9 +163,12 @@ def run(campaign: Campaign, shared: Shared, seed: int, scale: float = 1.0) -> Re
     try:
         outcome = _judged(campaign.run(context))
     except Exception as error:  # What an attack did not expect is what it was made to find.
-        figure = f"broke: {type(error).__name__}: {error}"
-        outcome = Outcome(False, figure.splitlines()[0][:200], {}, (traceback.format_exc(),))
+        said = str(error).strip().splitlines() or [""]
+        figure = f"broke: {type(error).__name__}: {said[-1]}"[:200]
+        outcome = Outcome(False, figure, {}, (traceback.format_exc(),))
     finally:
+        os.environ.clear()
+        os.environ.update(environment)
         shutil.rmtree(folder, ignore_errors=True)
     return Result(campaign, seed, outcome, time.monotonic() - begun)
 

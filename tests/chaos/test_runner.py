@@ -1,5 +1,6 @@
 """The runner of campaigns: what counts as met, what is kept, and what the table says of it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from chaos.results import keep, newest, table, write_table
 def outcome(context: Context) -> Outcome:
     drawn = context.random.randrange(10**9)
     (context.folder / "left behind").touch()
+    os.environ["VIGIL_LEFT_BEHIND"] = "1"
     return Outcome(True, f"drew {drawn}", {"draw": 1})
 
 
@@ -41,6 +43,7 @@ def test_a_seed_repeats_an_attack_and_nothing_is_left_behind(tmp_path: Path) -> 
         assert first == again
         assert run(ATTACK, shared, seed=6).outcome != first
     assert list(tmp_path.iterdir()) == []
+    assert "VIGIL_LEFT_BEHIND" not in os.environ
 
 
 @pytest.mark.parametrize("injected", [{}, {"fault": 0}, {"fault": 3, "other": 0}])
