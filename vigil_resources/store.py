@@ -23,7 +23,8 @@ from vigil_resources.scratch import is_alive
 _ATTEMPTS = 12
 _LONGEST_PAUSE = 15.0
 _SILENCES = 3, 9
-"""How many times the longest silence one question, and all tries for one download, may take."""
+"""How many times the longest silence one request, with what the client repeats of it, and all tries
+for one answer may take: more than one, or a slow request would leave no time for a second."""
 _CHUNK_BYTES = 1 << 20
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MD5_OF_PARTS = re.compile(r"[0-9a-f]{32}-([0-9]+)")
@@ -157,7 +158,7 @@ class Store:
 
     def _asked(self, ask: Callable[[], Answer], what: str) -> Answer:
         """What `ask` gives; asked again, with growing pauses, where a bucket fails to answer."""
-        for _ in self._tries(_SILENCES[0]):
+        for _ in self._tries():
             try:
                 return ask()
             except (NotFoundError, FileNotFoundError):
@@ -168,13 +169,13 @@ class Store:
                 reason = _first_line(error)
         raise StoreFailed(self.root, f"{what}: {reason}")
 
-    def _tries(self, silences: int) -> Iterator[int]:
+    def _tries(self) -> Iterator[int]:
         """Numbers of attempts, with pauses between them. A directory gets one."""
         begun = time.monotonic()
         for attempt in range(_ATTEMPTS):
             if attempt:
                 waited = time.monotonic() - begun
-                if isinstance(self._store, LocalStore) or waited > silences * self._silence:
+                if isinstance(self._store, LocalStore) or waited > _SILENCES[1] * self._silence:
                     return
                 self._sleep(min(0.25 * 2**attempt, _LONGEST_PAUSE))
             yield attempt
@@ -233,7 +234,7 @@ class Store:
             UnreadableObject: No try brought the listed bytes; says what each found.
         """
         reasons: list[str] = []
-        for _ in self._tries(_SILENCES[1]):
+        for _ in self._tries():
             try:
                 size, md5 = self._download_once(listed, target)
             except (NotFoundError, FileNotFoundError):

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -259,9 +260,13 @@ class Script:
     address: str = ""
     promised: int = 0
     """Bytes that Content-Length names beyond those that come."""
+    etag: str = "x"
+    seconds: float = 0
+    """That each answer takes."""
 
-    def store(self, pauses: list[float]) -> Store:
-        return Store(f"s3://{BUCKET}", FAKE | {"aws_endpoint_url": self.address}, pauses.append)
+    def store(self, pauses: list[float], **settings: str) -> Store:
+        asked = FAKE | {"aws_endpoint_url": self.address} | settings
+        return Store(f"s3://{BUCKET}", asked, pauses.append)
 
 
 @pytest.fixture
@@ -273,9 +278,10 @@ def script() -> Iterator[Script]:
             script.requests.append({name.lower(): value for name, value in self.headers.items()})
             script.paths.append(self.path)
             status, body = script.answers[min(len(script.requests), len(script.answers)) - 1]
+            time.sleep(script.seconds)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body) + script.promised))
-            self.send_header("ETag", '"x"')
+            self.send_header("ETag", f'"{script.etag}"')
             self.send_header("Last-Modified", "Mon, 27 Oct 2025 17:00:00 GMT")
             self.end_headers()
             self.wfile.write(body)
@@ -317,6 +323,13 @@ def test_shortened_and_altered_bodies_are_fetched_again(
     assert target.read_bytes() == b"12345"
     assert len(script.requests) == 3
     assert pauses == [0.5, 1.0]
+
+
+def test_slow_answers_leave_time_to_ask_again(script: Script, pauses: list[float]) -> None:
+    script.answers = [(200, b"12x45")] * 5 + [(200, b"12345")]
+    script.etag, script.seconds = md5_of(b"12345"), 0.4
+    assert script.store(pauses, read_timeout="0.6").read("a/b") == b"12345"
+    assert len(script.requests) == 6
 
 
 @pytest.mark.slow
