@@ -9,6 +9,8 @@ from chaos.api_description import TOKEN, generated
 from tests.api.conftest import Api, serving
 from tests.conftest import Installation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def api(loaded: Installation) -> Iterator[Api]:

@@ -41,6 +41,7 @@ def text_parameters(vigil: Installation) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_hostile_text_is_a_value_or_refused(here: Api) -> None:
     parameters = text_parameters(here.vigil)
     assert len(parameters) > 20

@@ -60,6 +60,7 @@ def _parsed(text: str | None) -> Any:
     return None if text is None else json.loads(text, parse_int=Decimal, parse_float=Decimal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("line_format", "slow", "hostile"), FORMATS)
 def test_every_hostile_line_gets_its_verdict_and_its_rows(
     line_format: LineFormat, slow: LineReader, hostile: list[tuple[bytes, str | None]]

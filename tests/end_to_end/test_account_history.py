@@ -24,6 +24,8 @@ from vigil_resources.wiring import open_account_history, open_reconciliation
 from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 WORLD = replace(TINY, day_count=4)
 FIRST = WORLD.first_day
 DAYS = [FIRST + timedelta(days=n) for n in range(WORLD.day_count)]

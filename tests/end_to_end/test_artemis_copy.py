@@ -30,6 +30,8 @@ from vigil_sandbox.artemis_fills_writer import parquet_path, write_artemis_fills
 from vigil_sandbox.older_writers import written_hours
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 DAY = TINY.first_day
 
 

@@ -24,6 +24,8 @@ from vigil_resources.wiring import open_asset_ctxs
 from vigil_sandbox.asset_ctxs_writer import write_asset_ctxs
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 NAME = "asset_ctxs"
 RECORDED = "data/real/asset_ctxs/20250101_head.csv"
 NEW_YEAR = date(2025, 1, 1)

@@ -23,6 +23,8 @@ from vigil_core.errors import PartitionsFailed
 from vigil_resources.embedded_postgres import free_port
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 WORLD = replace(TINY, day_count=3)
 FIRST = WORLD.first_day
 DAYS = [FIRST + timedelta(days=n) for n in range(WORLD.day_count)]

@@ -42,7 +42,7 @@ REQUEST = {
 }  # fmt: skip
 CENT = Decimal("0.01")
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

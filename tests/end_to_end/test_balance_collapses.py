@@ -13,6 +13,8 @@ from vigil_cli.backfill import backfill
 from vigil_core.calendar import day_start_ms
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 WORLD = replace(TINY, day_count=3, planted_each=0)
 FIRST, SECOND, THIRD = (WORLD.first_day + timedelta(days=n) for n in range(3))
 SELECT = "+key:oi_history"

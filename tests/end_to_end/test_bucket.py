@@ -16,6 +16,8 @@ from vigil_cli.backfill import backfill
 from vigil_resources.settings import Settings
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 # The stand-in shares its buckets among all servers of a process: names of our own.
 NODE_BUCKET, LAKE_BUCKET = "end-to-end-raw", "end-to-end-lake"
 REGION = "ap-northeast-1"

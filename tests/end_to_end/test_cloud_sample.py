@@ -12,6 +12,8 @@ from vigil_cli.backfill import backfill
 from vigil_resources.wiring import DATABASE, embedded_postgres
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 FIRST = TINY.first_day
 LAST = FIRST + timedelta(days=TINY.day_count - 1)
 CHOSEN = "('x' || substr(md5(user_address), 1, 8))::bit(32)::bigint % 3 = 0"

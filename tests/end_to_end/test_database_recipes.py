@@ -22,6 +22,8 @@ from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import DATABASE, embedded_postgres
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 FIRST = TINY.first_day
 LAST = FIRST + timedelta(days=TINY.day_count - 1)
 DAYS = [str(FIRST), str(LAST)]

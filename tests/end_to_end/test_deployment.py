@@ -28,6 +28,8 @@ from vigil_resources.reader import connect_reader
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import open_warehouse
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = PROJECT_ROOT / "deploy"
 BUCKET = "deployed-logs"
 LAUNCHERS = sorted((DEPLOY / "launchers").glob("*.yaml"))

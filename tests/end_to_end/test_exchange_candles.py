@@ -21,6 +21,8 @@ from vigil_resources.market_history import MarketHistory
 from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 FIRST = TINY.first_day
 LAST = FIRST + timedelta(days=TINY.day_count - 1)
 SELECT = "key:raw_fills or key:fills_parquet"

@@ -14,6 +14,8 @@ from vigil_cli.backfill import backfill
 from vigil_resources.market_history import RELATIONS
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 FIRST = TINY.first_day
 LAST = FIRST + timedelta(days=TINY.day_count - 1)
 SELECT = "key:raw_fills or key:fills_parquet or key:fills or key:coin_daily or key:candles"

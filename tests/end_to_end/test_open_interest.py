@@ -12,6 +12,8 @@ from vigil_core.errors import InvalidSetting
 from vigil_resources.wiring import open_funding_history
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 FIRST = TINY.first_day
 LAST = FIRST + timedelta(days=TINY.day_count - 1)
 SELECT = "+key:feature_snapshots or key:snapshot_labels"

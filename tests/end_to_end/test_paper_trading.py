@@ -23,6 +23,8 @@ from vigil_resources.trader_report import FoundFamily, FoundFigure, families
 from vigil_resources.wiring import open_paper_trading
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 
 WORLD = replace(TINY, day_count=3)

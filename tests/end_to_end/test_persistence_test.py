@@ -24,6 +24,8 @@ from vigil_resources.persistence import PersistenceTests
 from vigil_resources.wiring import open_persistence_tests
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 SPEC = replace(TINY, day_count=9)
 FIRST = SPEC.first_day

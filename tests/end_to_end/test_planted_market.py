@@ -17,6 +17,8 @@ from vigil_sandbox.spec import WorldSpec
 from vigil_sandbox.tape import Trade
 from vigil_sandbox.world import TINY
 
+pytestmark = pytest.mark.slow
+
 FIRST = TINY.first_day
 LAST = FIRST + timedelta(days=TINY.day_count - 1)
 SELECT = "+key:oi_history or key:liquidation_events or key:trade_flow_history"

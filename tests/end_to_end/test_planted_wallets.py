@@ -12,6 +12,8 @@ from vigil_cli.backfill import backfill
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_sandbox.world import RHYTHMS, write_world
 
+pytestmark = pytest.mark.slow
+
 FIRST = RHYTHMS.first_day
 LAST = FIRST + timedelta(days=RHYTHMS.day_count - 1)
 END = day_start_ms(LAST) + DAY_MS

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lz4.frame
+import pytest
 
 from tests.conftest import Installation
 from tests.end_to_end.comparison import assert_equal_everywhere
@@ -14,6 +15,8 @@ from tests.reference.slow_reader import read_object
 from vigil_cli.backfill import backfill
 from vigil_core.calendar import HOUR_MS, day_start_ms
 from vigil_core.fills.source_keys import SourceHour
+
+pytestmark = pytest.mark.slow
 
 FIRST, LAST = date(2025, 9, 1), date(2025, 9, 3)
 CARRIED, GAP, TWO_NIGHTS, REOPENED = (f"0x{digit * 40}" for digit in "abcd")

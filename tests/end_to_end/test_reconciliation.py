@@ -22,6 +22,8 @@ from vigil_core.fills.source_keys import SourceHour
 from vigil_resources.reconciliation import RELATION
 from vigil_resources.wiring import open_reconciliation
 
+pytestmark = pytest.mark.slow
+
 VECTORS = "data/vectors/metrics/tape_invariants.json"
 DAY = day_of(1_757_289_600_000)
 """Of the vectors' fills."""

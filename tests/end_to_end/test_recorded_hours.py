@@ -14,6 +14,8 @@ from tests.reference.shared_files import shared_file
 from tests.reference.slow_reader import read_object
 from vigil_cli.backfill import backfill
 
+pytestmark = pytest.mark.slow
+
 MARCH = "data/real/node_fills_by_block/s3_layout/node_fills_by_block/hourly/20260315/0.lz4"
 OCTOBER = "data/real/node_fills_by_block/20251027_17_blocks_0000-0759.jsonl"
 

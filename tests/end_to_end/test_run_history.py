@@ -12,6 +12,8 @@ from vigil_assets import run_history as module
 from vigil_assets.run_history import run_history
 from vigil_resources.pipeline_runs import PipelineRuns
 
+pytestmark = pytest.mark.slow
+
 DAYS = dg.DailyPartitionsDefinition("2025-09-01")
 
 

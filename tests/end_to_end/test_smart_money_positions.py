@@ -20,6 +20,8 @@ from vigil_core.errors import NotLoaded
 from vigil_sandbox.node_writer import compressed
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 SPEC = replace(TINY, day_count=4)
 FIRST = SPEC.first_day

@@ -14,6 +14,8 @@ from vigil_resources.settings import Settings
 from vigil_resources.wiring import open_snapshots
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 FIRST = TINY.first_day
 LAST = FIRST + timedelta(days=TINY.day_count - 1)
 INPUTS = "key:raw_fills or key:fills_parquet or key:candles"

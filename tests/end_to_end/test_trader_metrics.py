@@ -18,6 +18,8 @@ from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 WORLD = replace(TINY, day_count=3)
 FIRST = WORLD.first_day
 LAST = FIRST + timedelta(days=WORLD.day_count - 1)

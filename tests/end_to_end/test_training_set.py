@@ -18,6 +18,8 @@ from vigil_resources.training_set import ROWS
 from vigil_resources.wiring import open_training_set
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 FIRST = TINY.first_day
 LAST = FIRST + timedelta(days=TINY.day_count - 1)
 SELECT = "key:raw_fills or key:fills_parquet or key:candles or key:feature_snapshots"

@@ -18,6 +18,8 @@ from vigil_resources.wallets import FILLS, RELATIONS
 from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 FIRST = TINY.first_day
 LAST = FIRST + timedelta(days=TINY.day_count - 1)
 SELECT = "+key:wallet_profiles or key:funding_history"

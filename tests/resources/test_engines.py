@@ -19,6 +19,8 @@ from vigil_resources.store import Store
 from vigil_resources.warehouse import DERIVED, Warehouse
 from vigil_sandbox.world import TINY, write_world
 
+pytestmark = pytest.mark.slow
+
 NewDatabase = Callable[[], str]
 
 DAY = TINY.first_day

@@ -233,6 +233,7 @@ def test_etag_of_a_multipart_upload_is_no_md5(store: Store, tmp_path: Path) -> N
 # --- S3 ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_listing_of_more_than_a_page_is_complete(client: Any, endpoint: str) -> None:
     wanted = [f"many/{number:04d}" for number in range(1_100)]
     for key in wanted:

@@ -190,6 +190,7 @@ def _until(vigil: Installation, at: date) -> list[dict[str, Any]]:
     return rows + labels
 
 
+@pytest.mark.slow
 def test_any_order_of_arrival_ends_the_same(vigil: Installation) -> None:
     rng = random.Random(4)
     fills = random_fills(rng, USERS, COINS, DAYS, 8)
@@ -383,6 +384,7 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_moment_is_remembered(vigil: Installation, seed: int) -> None:
     """Days come in any order, and again with other fills; traders come, go and come back."""

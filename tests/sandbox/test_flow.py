@@ -72,6 +72,7 @@ def flow_and_what_followed(files: WorldFiles, coin: str) -> tuple[list[float], l
     return flow, returns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coin", COINS)
 def test_flow_foretells_the_next_half_hour_only_in_the_signal_world(
     flow_files: dict[str, WorldFiles], coin: str

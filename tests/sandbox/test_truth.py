@@ -97,6 +97,7 @@ def test_gamblers_are_victims_and_nothing_else(files: WorldFiles) -> None:
             assert fill["liquidation"]["liquidatedUser"] == fill.trader
 
 
+@pytest.mark.slow
 def test_demo_traders_are_classed_as_planted(demo_files: WorldFiles) -> None:
     assert mismatches(demo_files) == []
 

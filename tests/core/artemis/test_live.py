@@ -18,6 +18,8 @@ from vigil_core.calendar import DAY_MS, HOUR_MS
 from vigil_core.errors import UnexpectedColumns
 from vigil_core.fills.schema import LAKE_SCHEMA, MONEY
 
+pytestmark = pytest.mark.slow
+
 DAY = 1_762_041_600_000
 START = DAY + 10 * HOUR_MS
 UNCOVERED = '"insufficient_coverage"'
