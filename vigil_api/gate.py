@@ -85,6 +85,9 @@ class Gate:
         request = Request(scope)
         try:
             refuse_foreign_host(request, self._names)
+            if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+                # The database holds none, and is asked for whatever stands there.
+                raise Problem("bad-request", "a NUL stands in the address")
             local = is_local(request)
             host = request.client.host if request.client else ""
             # Who comes by way of a proxy of this machine takes nothing from who is here.

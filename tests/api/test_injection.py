@@ -41,6 +41,12 @@ def text_parameters(vigil: Installation) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.parametrize("path", ["/liquidations", "/smart-money", "/manage/add", "/v1/traders"])
+def test_a_nul_in_the_address_is_refused(here: Api, path: str) -> None:
+    assert here.get(path, coin="a\0b", address="\0", q="\0").status == 400
+    assert here.get(f"{path}/%00").status == 400
+
+
 @pytest.mark.slow
 def test_hostile_text_is_a_value_or_refused(here: Api) -> None:
     parameters = text_parameters(here.vigil)
