@@ -105,14 +105,20 @@ def _reads(folder: Path, ours: str) -> None:
         f"""<!doctype html><iframe id=f src="{ours}/manage"></iframe>
         <object data="{ours}/manage"></object><embed src="{ours}/traders">
         <script src="{ours}/api/traders"></script><img src="{ours}/api/traders">
-        <script>window.got = [];
+        <script>window.got = []; window.ended = 0;
         for (const path of ['/api/traders', '/manage', '/openapi.json'])
           for (const credentials of ['include', 'omit'])
             fetch('{ours}' + path, {{credentials}}).then(a => a.text())
-              .then(t => window.got.push(t), () => 0);
+              .then(t => window.got.push(t), () => 0).finally(() => window.ended++);
         const opened = window.open('{ours}/manage');
-        setTimeout(() => {{
-          try {{ window.got.push(opened.document.title) }} catch (e) {{}} }}, 800);
+        // Until it is there, an empty page is, which is nobody's.
+        const looking = setInterval(() => {{
+          try {{
+            if (!opened.closed && opened.location.href === 'about:blank') return;
+            window.got.push(opened.document.title);
+          }} catch (e) {{}}
+          window.ended++; clearInterval(looking);
+        }}, 50);
         </script>"""
     )
 
@@ -146,7 +152,7 @@ class _Attack:
         for host in ("evil.example", "localhost"):
             page = self.context.new_page()
             page.goto(f"http://{host}:{port}/read.html")
-            page.wait_for_timeout(1500)
+            page.wait_for_function("window.ended === 7")
             self.counts["cross-site reads"] += 10
             got = page.evaluate("window.got")
             if got:
@@ -217,8 +223,12 @@ class _Attack:
         self.counts["planted scripts"] += 1
         if ran:
             self.misses.append(f"{path} ran a planted script")
-        noticed = [text for text in said if "violation script-src" in text]
-        if not noticed:
+        # The browser tells of it in its own time.
+        for _ in range(100):
+            if any("violation script-src" in text for text in said):
+                break
+            page.wait_for_timeout(50)
+        else:
             self.misses.append(f"{path}: the planted violation was not noticed")
         self.misses += [f"{path}: {text}" for text in _without_planted(said)]
         said.clear()
