@@ -319,6 +319,7 @@ def test_a_missing_column_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
+        (b"new\0," + HEADER, "a NUL"),
         (b"", "missing"),
         (BTC, "missing"),
         (b"\xff", "not UTF-8"),

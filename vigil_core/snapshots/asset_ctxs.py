@@ -350,8 +350,6 @@ def check_line(line: bytes, header: Header, day: date) -> list[str]:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise LineRejected(f"not UTF-8 at byte {error.start}") from None
-    if "\0" in text:
-        raise LineRejected("a NUL, which no database can hold")
     values = _fields(text)
     if len(values) != len(header.names):
         raise LineRejected(f"expected {len(header.names)} fields, found {len(values)}")
@@ -368,6 +366,9 @@ def check_line(line: bytes, header: Header, day: date) -> list[str]:
 
 
 def _fields(text: str) -> list[str]:
+    """Of a line, or of the header: names of columns are kept with their values."""
+    if "\0" in text:
+        raise LineRejected("a NUL, which no database can hold")
     text = text.removesuffix("\r")
     if '"' not in text:
         return text.split(",")
