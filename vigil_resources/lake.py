@@ -44,6 +44,7 @@ from vigil_resources.ledger import (
     quarantine_key,
     unfinished,
 )
+from vigil_resources.memory import give_back
 from vigil_resources.raw_fills import Manifest, OlderLayout
 from vigil_resources.scratch import scratch_folder
 from vigil_resources.store import Listed, Store
@@ -197,6 +198,8 @@ class Lake:
         with ThreadPoolExecutor(WORKERS) as pool:
             for generation in sorted({hour.generation for hour in stale}, reverse=True):
                 list(pool.map(take, [h for h in stale if h.generation is generation]))
+        if stale:
+            give_back()
         if failed:
             raise min(failed, key=lambda error: error.key)
 

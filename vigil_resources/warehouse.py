@@ -26,6 +26,7 @@ from vigil_resources.backends import Backend
 from vigil_resources.copies import copy_in
 from vigil_resources.lake import DayOfLake, Lake
 from vigil_resources.ledger import LedgerEntry
+from vigil_resources.memory import give_back
 from vigil_resources.statements import models, query, template
 
 CLASSIFIED_BY = "seed_100k"
@@ -165,6 +166,7 @@ class Warehouse:
                 before = connection.execute(query("fills/day_state"), {"day": start}).fetchone()
                 connection.execute(query("fills/save_day_state"), state)
                 rejected = _record_objects(connection, lake, content)
+        give_back()
         return LoadedDay(
             rows=copied - repeated,
             repeated=repeated,
