@@ -209,7 +209,10 @@ def tables(settings: Settings) -> dict[str, str]:
     with open_warehouse(settings).connect(read_only=True) as connection:
         return digests.tables(
             connection,
-            columns_out=(*digests.LOADED, "built_at", "computed_at", "elapsed_seconds", "etag"),
+            columns_out=(
+                *digests.LOADED,
+                *("built_at", "computed_at", "observed_at", "elapsed_seconds", "etag"),
+            ),
             tables_out=digests.RUNS.union(digests.TESTS, HISTORY),
             which=digests.WITHOUT_TESTS,
         )
