@@ -22,9 +22,10 @@ from vigil_resources.scratch import is_alive
 
 _ATTEMPTS = 12
 _LONGEST_PAUSE = 15.0
-_SILENCES = 3, 9
-"""How many times the longest silence one request, with what the client repeats of it, and all tries
-for one answer may take: more than one, or a slow request would leave no time for a second."""
+_REQUEST_SILENCES = 3
+"""How many times the longest silence one request may take, with what the client repeats of it."""
+_ANSWER_SILENCES = 9
+"""Likewise all tries for one answer: more than one request, or a slow one would be the last."""
 _CHUNK_BYTES = 1 << 20
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MD5_OF_PARTS = re.compile(r"[0-9a-f]{32}-([0-9]+)")
@@ -80,7 +81,9 @@ class Store:
                     "allow_http": plain,
                 },
                 # A server that never answers would otherwise be waited for 3 minutes a request.
-                retry_config={"retry_timeout": timedelta(seconds=_SILENCES[0] * self._silence)},
+                retry_config={
+                    "retry_timeout": timedelta(seconds=_REQUEST_SILENCES * self._silence)
+                },
             )
         else:
             Path(root).mkdir(parents=True, exist_ok=True)
@@ -175,7 +178,7 @@ class Store:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 waited = time.monotonic() - begun
-                if isinstance(self._store, LocalStore) or waited > _SILENCES[1] * self._silence:
+                if isinstance(self._store, LocalStore) or waited > _ANSWER_SILENCES * self._silence:
                     return
                 self._sleep(min(0.25 * 2**attempt, _LONGEST_PAUSE))
             yield attempt
