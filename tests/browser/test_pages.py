@@ -233,7 +233,7 @@ def test_what_is_not_there_is_a_page_too(seen: Visit, site: Site, path: str) -> 
     [
         "/traders?after=junk",
         "/traders?sort=no_such_column&min_volume=abc&state=x",
-        "/traders?q=%27%3B--&coin=%00",
+        "/traders?q=%27%3B--&coin=%01",
         "/compare?ids=&ids=zzz,1",
         "/liquidations?span=7y&least=NaN",
         "/smart-money?coin=%3Cb%3E",
