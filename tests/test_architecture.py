@@ -44,6 +44,7 @@ ALLOWED = {
         "vigil_resources",
         "vigil_sandbox",
         "dagster",
+        "dagster_postgres",
         "matplotlib",
         "polars",
     },

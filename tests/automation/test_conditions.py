@@ -55,6 +55,8 @@ class World:
     """Day → version of its fills."""
     awaits: set[date] = field(default_factory=set)
     broken: set[date] = field(default_factory=set)
+    impossible: set[date] = field(default_factory=set)
+    """Of which figures cannot be built: loaded, without a fill."""
     made: dict[tuple[str, date], str] = field(default_factory=dict)
     asked: list[tuple[str, tuple[date, ...]]] = field(default_factory=list)
     cursor: Any = None
@@ -121,12 +123,16 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with dg.DagsterInstance.ephemeral() as instance:
         world = World(instance)
 
+        def possible(days: Sequence[date]) -> list[date]:
+            return [one for one in days if one not in world.impossible]
+
         class Judged:
             def stage_of(self, name: str) -> Stage:
                 return Stage(
                     what=name,
                     names=frozenset({name}),
                     open=lambda: lambda days: days,
+                    possible=possible if name in {"metrics", "labels"} else list,
                     carries=name in {"metrics", "labels"},
                     is_once=name == "profiles",
                     follows=name != "profiles",
@@ -134,6 +140,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
             def stale(self, stage: Stage, days: Sequence[date]) -> list[date]:
                 world.asked.append((stage.what, tuple(days)))
+                days = stage.possible(days)
                 if stage.is_once:
                     days = days[-1:]
                 return [
@@ -193,6 +200,17 @@ def test_a_late_correction_ripples_forwards_once(world: World) -> None:
         # Once, when all of it is done.
         "profiles": [8],
     }
+
+
+def test_a_correction_does_not_ripple_to_a_day_of_which_nothing_can_be_built(
+    world: World,
+) -> None:
+    world.impossible.add(day(9))
+    world.load(day(9))
+    assert world.settle() == {"trader_daily": [9], "profiles": [9]}
+    world.load(day(7))
+    found = world.settle()
+    assert (found["metrics"], found["labels"]) == ([7, 8], [7, 8])
 
 
 def test_the_same_content_again_rebuilds_nothing(world: World) -> None:

@@ -300,7 +300,8 @@ def _ask(known: _Known, tick: _Tick, stage: Stage, buildable: set[date]) -> None
         found = tick.stale(stage, asked)
         known.stale = (known.stale - asked) | found
         if stage.carries and found:
-            known.stale |= {day for day in buildable if day > min(found)}
+            later = sorted(day for day in buildable if day > min(found))
+            known.stale |= set(stage.possible(later))
     # Older ones are not loaded, and have nothing to wait for.
     known.touched = {d for d in known.touched - asked if d >= tick.today - timedelta(days=2)}
 
