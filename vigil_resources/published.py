@@ -1,5 +1,6 @@
 """The figures of all traders that lists are sorted by, as of the last day built."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -23,6 +24,17 @@ _STEPS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What lists show once `published_traders` was built."""
+
+    traders: int
+    as_of: int
+    """Milliseconds since the epoch; figures end before it."""
+    is_kept: bool
+    """From before, while days are built again."""
+
+
 class PublishedTraders:
     """Builds `published_traders` and `published_state`."""
 
@@ -39,8 +51,8 @@ class PublishedTraders:
         state = self._warehouse.rows("published/state")
         return bool(inputs) and bool(state) and state[0][1] == _made_of(inputs[0])
 
-    def build(self) -> int:
-        """Publish the last day built; gives the traders. Readers see the old rows or the new.
+    def build(self) -> Published:
+        """Publish the last day built. Readers see the old rows or the new.
 
         While days are built again on top of an older one that changed, what is published stays:
         of a later day, and right by what was known when it was made.
@@ -58,7 +70,7 @@ class PublishedTraders:
                 raise NotLoaded(RELATION, "any day")
             state = connection.execute(query("published/state")).fetchone()
             if state is not None and inputs[-1]:
-                return int(state[2])
+                return Published(state[2], state[0], is_kept=True)
             values: dict[str, Any] = {"at": inputs[0], "seed": CLASSIFIED_BY, "ours": OURS}
             for step in _STEPS:
                 connection.execute(query(step), values)
@@ -72,7 +84,7 @@ class PublishedTraders:
                 "class_changes": Jsonb([list(row) for row in changes]),
             }
             connection.execute(query("published/save_state"), values | made)
-        return count
+        return Published(count, inputs[0], is_kept=False)
 
 
 def _plain(value: Any) -> Any:

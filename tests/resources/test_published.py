@@ -17,7 +17,7 @@ from vigil_core.calendar import DAY_MS
 from vigil_core.errors import NotLoaded
 from vigil_resources.explorer import SORTS, CursorNotOurs, Explorer, Sort, TraderFilter
 from vigil_resources.markets import Markets
-from vigil_resources.published import PublishedTraders
+from vigil_resources.published import Published, PublishedTraders
 
 AT = DAYS[-1] + DAY_MS
 
@@ -140,7 +140,7 @@ def test_what_is_published_is_current_until_something_changes(vigil: Installatio
     published = PublishedTraders(vigil.warehouse)
     before = vigil._digest("published_traders", "t::text")
     assert published.is_current()
-    assert published.build() == len(rows(vigil))
+    assert published.build() == Published(len(rows(vigil)), AT, is_kept=False)
     assert vigil._digest("published_traders", "t::text") == before
     with vigil.warehouse.connect() as connection:
         connection.execute("UPDATE metric_state SET built_from = 'else' WHERE day = %s", [DAYS[-1]])
@@ -165,7 +165,7 @@ def test_while_days_are_built_again_lists_stay_and_figures_end_before_them(
         assert explorer.age()["figures_until"] == DAYS[2] + DAY_MS
         with vigil.warehouse.connect(read_only=True) as connection:
             assert Markets(connection).known_until() == DAYS[2] + DAY_MS
-        assert published.build() == len(rows(vigil))
+        assert published.build() == Published(len(rows(vigil)), AT, is_kept=True)
         assert not published.is_current()
         assert vigil._digest("published_traders", "t::text") == before
     finally:

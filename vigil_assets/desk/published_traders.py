@@ -24,7 +24,11 @@ def published_traders(
 
     A partition says that its day is in the rows; a run of many days publishes once.
     """
-    traders = published.build()
+    found = published.build()
+    told = {
+        "as_of": dg.MetadataValue.timestamp(found.as_of / 1000),
+        "kept_while_days_are_built_again": found.is_kept,
+    }
     for day in days_of(context):
-        report_day(context, day, traders)
+        report_day(context, day, found.traders, **told)
     return dg.MaterializeResult()
