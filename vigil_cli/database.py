@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import InsufficientPrivilege
 
 from vigil_cli.ready import database_ready
 from vigil_cli.tables import show
@@ -172,11 +173,16 @@ def reset(settings: Settings, confirmed: str | None) -> None:
             confirmed = ask(f"Type the database's name, {name}, to drop all it holds: ")
         if confirmed != name:
             raise NotConfirmed(f"not dropped: expected {name!r}, got {confirmed!r}")
-        admin = make_conninfo(url, dbname="postgres")
+        admin, database = make_conninfo(url, dbname="postgres"), sql.Identifier(str(name))
         with psycopg.connect(admin, autocommit=True) as connection:
-            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
-            connection.execute(drop.format(sql.Identifier(str(name))))
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(str(name))))
+            drop = sql.SQL("DROP DATABASE IF EXISTS {}").format(database)
+            try:
+                connection.execute(drop + sql.SQL(" WITH (FORCE)"))
+            except InsufficientPrivilege:
+                # Autovacuum is in it, or a superuser, and only those of their rights may force them
+                # out. Without force the server ends the first, and waits five seconds for others.
+                connection.execute(drop)
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
         open_warehouse(settings).install()
     print(f"{name} is empty")
 

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -273,7 +274,9 @@ class StreamServer:
             # Requests are read in between.
             await asyncio.sleep(0)
         for client in list(self._clients):
-            await self._say_held(client)
+            # One that is gone is told nothing more.
+            with suppress(ConnectionClosed):
+                await self._say_held(client)
         return played
 
     def _happened(self, events: list[Any]) -> Iterator[tuple[Stream, WireRow]]:

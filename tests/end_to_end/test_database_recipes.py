@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -451,6 +452,21 @@ def test_a_database_is_dropped_by_its_name_only(elsewhere: Installation, vigil: 
 
     assert (status, output.endswith("elsewhere is empty\n")) == (0, True)
     assert elsewhere.records("SELECT to_regclass('mine') AS mine") == [{"mine": None}]
+    assert count(elsewhere, "fills") == 0
+
+
+def test_a_database_is_dropped_though_one_of_more_rights_is_still_in_it(
+    home: Installation, elsewhere: Installation, vigil: Vigil
+) -> None:
+    assert vigil("db-migrate")[0] == 0
+    # As autovacuum often is, just then.
+    boss = psycopg.connect(embedded_postgres(home.settings).url("elsewhere"))
+    leaves = threading.Timer(2, boss.close)
+    leaves.start()
+
+    assert vigil("db-reset", "--yes-drop", "elsewhere")[:2] == (0, "elsewhere is empty\n")
+
+    leaves.join()
     assert count(elsewhere, "fills") == 0
 
 
