@@ -27,7 +27,10 @@ FILL_DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), end_o
 Of all assets alike: Dagster launches a backfill of several only where they have the same.
 """
 
-HOURLY_FED = frozenset({"raw_fills", "fills_parquet", "fills", "round_trips", *models()})
+MARKET_HISTORY = ("candles", "volume_history", "trade_flow_history", "liquidation_events")
+HOURLY_FED = frozenset(
+    {"raw_fills", "fills_parquet", "fills", "round_trips", *models(), *MARKET_HISTORY}
+)
 """What is right of an unfinished day as far as the day goes."""
 
 IN_ORDER, ANY_ORDER = "in_order", "by_day"

@@ -14,7 +14,13 @@ from vigil_core.artemis.features import SCHEMA as FEATURE_COLUMNS
 from vigil_core.artemis.features import TABLES, MarketTables, features
 from vigil_core.artemis.labels import SCHEMA as LABEL_COLUMNS
 from vigil_core.artemis.labels import labels
-from vigil_core.artemis.parameters import DEFAULT, SNAPSHOTS_PER_DAY, STEP_MS, Parameters
+from vigil_core.artemis.parameters import (
+    DEFAULT,
+    LONGEST_HORIZON_MS,
+    SNAPSHOTS_PER_DAY,
+    STEP_MS,
+    Parameters,
+)
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
 from vigil_core.fills.schema import MONEY
 from vigil_resources.artemis_tables import ArtemisTables, fingerprint
@@ -26,7 +32,6 @@ BACKFILL = "backfill"
 """`origin` of rows that were computed after the fact."""
 
 _REACH_DAYS = {"funding": 30, "oi": 8}
-_LONGEST_HORIZON_MS = 4 * HOUR_MS
 _CANDLE = {
     "open_time": pl.Int64(),
     "open": MONEY,
@@ -95,7 +100,7 @@ class Snapshots:
             return empty
         began, built_from = time.monotonic(), self._fingerprint(LABELS, day)
         start = day_start_ms(day)
-        bounds = {"start": start - STEP_MS, "end": start + DAY_MS + _LONGEST_HORIZON_MS}
+        bounds = {"start": start - STEP_MS, "end": start + DAY_MS + LONGEST_HORIZON_MS}
         spans = self._covered("candles", "covered", start=start, end=start + 2 * DAY_MS)
         known_until = max(spans["end"].to_list(), default=start)
         most = self._max_leverage(day)

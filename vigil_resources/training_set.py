@@ -27,13 +27,13 @@ from vigil_core.artemis.parameters import (
     FEATURES,
     FLAGS,
     HORIZONS,
+    LONGEST_HORIZON_MS,
     STEP_MS,
     Parameters,
     parameter_texts,
 )
 from vigil_core.artemis.training import (
     EMBARGOED,
-    LONGEST_HORIZON_MS,
     PURGED,
     TEST,
     TRAIN,

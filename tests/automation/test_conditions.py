@@ -13,6 +13,7 @@ from vigil_assets.automation.conditions import FINAL_AFTER_MS, LATEST_MS, STALE
 from vigil_assets.automation.judge import Stage
 from vigil_assets.partitions import FILL_DAYS
 from vigil_core.calendar import DAY_MS, day_of, day_start_ms
+from vigil_core.fills.source_keys import hours_of_day
 
 TODAY = date(2026, 1, 10)
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -43,7 +44,25 @@ def labels() -> None: ...
 def profiles() -> None: ...
 
 
-ASSETS = [fills, trader_daily, metrics, labels, profiles]
+@dg.asset(partitions_def=FILL_DAYS, deps=[fills], automation_condition=STALE)
+def candles() -> None: ...
+
+
+@dg.asset(
+    partitions_def=FILL_DAYS,
+    deps=[
+        dg.AssetDep(
+            candles, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=0, end_offset=1)
+        )
+    ],
+    automation_condition=STALE,
+)
+def snapshot_labels() -> None: ...
+
+
+LINE = [fills, trader_daily, metrics, labels, profiles]
+MARKET = [candles, snapshot_labels]
+ORDER = [one.key.to_user_string() for one in (*LINE[1:], *MARKET)]
 
 
 @dataclass
@@ -51,13 +70,17 @@ class World:
     """What is loaded, what was made of it, and a Dagster that was told of it."""
 
     instance: dg.DagsterInstance
+    assets: list[dg.AssetsDefinition] = field(default_factory=lambda: list(LINE))
     loaded: dict[date, int] = field(default_factory=dict)
     """Day → version of its fills."""
-    awaits: set[date] = field(default_factory=set)
+    hours: dict[date, int] = field(default_factory=dict)
+    """Of a day that has not all of its objects, how many there are."""
     broken: set[date] = field(default_factory=set)
     impossible: set[date] = field(default_factory=set)
     """Of which figures cannot be built: loaded, without a fill."""
     made: dict[tuple[str, date], str] = field(default_factory=dict)
+    with_opening: set[date] = field(default_factory=set)
+    """Whose candles were made when their first four hours were there."""
     asked: list[tuple[str, tuple[date, ...]]] = field(default_factory=list)
     cursor: Any = None
 
@@ -71,6 +94,10 @@ class World:
                 return f"{self.made.get(('trader_daily', of))}<{before}"
             case "labels":
                 return str(self.made.get(("metrics", of)))
+            case "candles":
+                return f"{self.loaded.get(of)} {self.hours.get(of)}"
+            case "snapshot_labels":
+                return str([self.made.get(("candles", of + timedelta(days=n))) for n in (0, 1)])
             case _:
                 return str(sorted(v for (n, _), v in self.made.items() if n == "labels"))
 
@@ -80,11 +107,17 @@ class World:
             self._tell("fills", one)
 
     def build(self, requested: dict[str, list[int]], failing: Sequence[str] = ()) -> None:
-        for name in ("trader_daily", "metrics", "labels", "profiles"):
+        for name in ORDER:
             for number in requested.get(name, ()):
                 if name not in failing:
                     self.made[name, day(number)] = self.made_of(name, day(number))
                     self._tell(name, day(number))
+                    if name == "candles" and self.hours.get(day(number), 25) >= 5:
+                        self.with_opening.add(day(number))
+
+    def awaited(self, of: date) -> list[str]:
+        """Objects of a day that are not there."""
+        return [hour.file_id for hour in hours_of_day(of)[self.hours.get(of, 25) :]]
 
     def _tell(self, name: str, of: date) -> None:
         self.instance.report_runless_asset_event(dg.AssetMaterialization(name, partition=str(of)))
@@ -92,11 +125,12 @@ class World:
     def tick(self, now: datetime = NOW) -> dict[str, list[int]]:
         """Asset → days of January requested."""
         result = dg.evaluate_automation_conditions(
-            ASSETS, self.instance, evaluation_time=now, cursor=self.cursor
+            self.assets, self.instance, evaluation_time=now, cursor=self.cursor
         )
         self.cursor = dg.deserialize_value(dg.serialize_value(result.cursor))
         found = {
-            one.key.to_user_string(): result.get_requested_partitions(one.key) for one in ASSETS
+            one.key.to_user_string(): result.get_requested_partitions(one.key)
+            for one in self.assets
         }
         return {
             name: sorted(date.fromisoformat(str(key)).day for key in keys)
@@ -155,7 +189,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
                 self.now_ms = int(view.effective_dt.timestamp() * 1000)
                 self.today = day_of(self.now_ms)
                 self.unresolved, self.failed, self._answers = {}, {}, {}
-                self._awaits = {one: one in world.awaits for one in sorted(world.loaded)}
+                self._awaits = {one: world.awaited(one) for one in sorted(world.loaded)}
+                self._has_opening = world.with_opening
                 self._left_out = {}.keys()
 
             def is_broken(self, day: date) -> bool:
@@ -228,19 +263,44 @@ def test_a_second_correction_rebuilds_again(world: World) -> None:
 
 def test_today_is_added_up_and_nothing_else_until_it_has_ended(world: World) -> None:
     world.load(TODAY)
-    world.awaits.add(TODAY)
+    world.hours[TODAY] = 3
     assert world.settle() == {"trader_daily": [10]}
     end = datetime.fromtimestamp((day_start_ms(TODAY) + DAY_MS) / 1000, UTC)
     hour = timedelta(milliseconds=FINAL_AFTER_MS)
     assert "metrics" not in world.settle(end + hour)
     # The last hours come: complete, so it need not wait any longer.
-    world.awaits.clear()
+    world.hours.clear()
     assert world.settle(end + hour)["metrics"] == [10]
+
+
+def test_labels_of_yesterday_are_complete_when_four_hours_of_today_are_there(
+    world: World,
+) -> None:
+    world.assets += MARKET
+    assert world.settle()["snapshot_labels"] == list(range(1, 9))
+    world.load(day(9))
+    assert world.settle()["snapshot_labels"] == [8, 9]
+    expected: dict[int, dict[str, list[int]]] = {
+        4: {"trader_daily": [10]},
+        # The first rows of the fifth object may be of the fourth hour.
+        5: {"trader_daily": [10], "candles": [10], "snapshot_labels": [9]},
+        6: {"trader_daily": [10]},
+        24: {"trader_daily": [10]},
+    }
+    for hours, built in expected.items():
+        world.load(TODAY)
+        world.hours[TODAY] = hours
+        assert world.settle() == built, hours
+    world.load(TODAY)
+    del world.hours[TODAY]
+    ended = datetime.fromtimestamp((day_start_ms(TODAY) + DAY_MS + FINAL_AFTER_MS) / 1000, UTC)
+    found = world.settle(ended)
+    assert (found["candles"], found["snapshot_labels"]) == ([10], [9, 10])
 
 
 def test_a_day_whose_hours_never_come_is_built_after_a_while(world: World) -> None:
     world.load(day(9))
-    world.awaits.add(day(9))
+    world.hours[day(9)] = 20
     end = datetime.fromtimestamp((day_start_ms(day(9)) + DAY_MS) / 1000, UTC)
     latest = end + timedelta(milliseconds=LATEST_MS)
     assert world.settle(latest - timedelta(minutes=1)) == {"trader_daily": [9]}

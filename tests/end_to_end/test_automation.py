@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.arrivals import HOURS, orderly, plan, simulate
+from bench.arrivals import HOURS, Ticks, orderly, plan, simulate
 from tests.conftest import Installation, installed
 from vigil_cli.ready import dagster_ready
 from vigil_resources.settings import PROJECT_ROOT
@@ -59,6 +59,43 @@ def test_what_arrives_in_disorder_ends_as_one_orderly_load(tmp_path: Path) -> No
     assert different == []
     # Files neither pile up, nor does what a day takes.
     assert found.memory[-1][1] <= found.memory[1][1] + 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_labels_of_a_day_are_complete_when_four_hours_of_the_next_are_there(
+    tmp_path: Path,
+) -> None:
+    world, raw = tmp_path / "world", tmp_path / "raw"
+    write_world(replace(TINY, day_count=2), world)
+    following = FIRST + timedelta(days=1)
+    shutil.copytree(world / HOURS / f"{FIRST:%Y%m%d}", raw / HOURS / f"{FIRST:%Y%m%d}")
+    (raw / HOURS / f"{following:%Y%m%d}").mkdir()
+    shutil.copy(world / "sandbox.json", raw)
+    unlabelled = "SELECT count(*) AS n FROM snapshot_labels WHERE label_status = 'pending'"
+    pending = []
+    with (
+        InfoServer(Answers.of_world(world), UNHURRIED) as api,
+        a_vigil(tmp_path, raw, api.url) as vigil,
+        dagster_ready(vigil.settings) as instance,
+    ):
+        ticks = Ticks(vigil.settings, instance)
+        for hours in (range(4), range(4, 5), range(5, 8)):
+            for hour in hours:
+                key = Path(HOURS) / f"{following:%Y%m%d}" / f"{hour}.lz4"
+                shutil.copy(world / key, raw / key)
+            now = datetime(
+                following.year, following.month, following.day, hours[-1] + 1, 5, 0, 0, UTC
+            )
+            while ticks.arrive(now):
+                pass
+            ticks.follow(now)
+            pending.append(vigil.records(unlabelled)[0]["n"])
+
+    assert ticks.failures == []
+    assert pending[0] > 0
+    assert pending[1:] == [0, 0]
+    assert ticks.built["candles", str(following)] == 1
 
 
 @pytest.mark.slow

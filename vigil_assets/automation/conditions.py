@@ -18,8 +18,11 @@ import dagster as dg
 
 from vigil_assets.automation.judge import Days, Judge, Stage, left_out
 from vigil_assets.automation.status import SENSORS
+from vigil_assets.partitions import MARKET_HISTORY
+from vigil_core.artemis.parameters import LONGEST_HORIZON_MS
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_of, day_start_ms
 from vigil_core.errors import VigilError
+from vigil_core.fills.source_keys import hours_of_day
 from vigil_resources.settings import Settings
 from vigil_resources.statements import models
 from vigil_resources.warehouse import DERIVED
@@ -40,6 +43,9 @@ LATEST_MS = 3 * HOUR_MS
 
 _HOURLY_FED = frozenset(models())
 """Made of a day as far as it has come."""
+
+_OPENING_HOURS = LONGEST_HORIZON_MS // HOUR_MS
+"""Of a day, which the last labels of the day before look into."""
 
 
 @dataclass
@@ -84,8 +90,10 @@ class _Tick:
         nothing is built of them."""
         self._audit = open_reconciliation(settings)
         self._is_broken: dict[date, bool] = {}
-        rows = open_warehouse(settings).rows("fills/day_contents")
-        self._awaits = {day_of(ms): awaits for ms, awaits in rows}
+        last_hour = {"hour": (_OPENING_HOURS - 1) * HOUR_MS}
+        rows = open_warehouse(settings).rows("fills/day_contents", last_hour)
+        self._awaits = {day_of(ms): awaits for ms, awaits, _ in rows}
+        self._has_opening = {day_of(ms) for ms, _, has_opening in rows if has_opening}
         self._left_out = left_out(settings).keys()
         self._answers: dict[tuple[str, Days], set[date]] = {}
 
@@ -96,11 +104,23 @@ class _Tick:
         """
         if name in self._left_out:
             return []
-        return [day for day in self._awaits if name in _HOURLY_FED or self._is_settled(day)]
+        if name in _HOURLY_FED:
+            return list(self._awaits)
+        opened = name in MARKET_HISTORY
+        return [d for d in self._awaits if self._is_settled(d) or (opened and self._opens(d))]
 
     def _is_settled(self, day: date) -> bool:
         age_ms = self.now_ms - day_start_ms(day) - DAY_MS
         return age_ms >= (LATEST_MS if self._awaits[day] else FINAL_AFTER_MS)
+
+    def _opens(self, day: date) -> bool:
+        """Whether a day's first hours are all there, and candles of them are not.
+
+        Built once before the day has ended, these complete the labels of the day before.
+        """
+        # The first rows of an object may be of the hour before.
+        first = {hour.file_id for hour in hours_of_day(day)[: _OPENING_HOURS + 1]}
+        return day not in self._has_opening and first.isdisjoint(self._awaits[day])
 
     def is_broken(self, day: date) -> bool:
         """Whether the blocking check of the fills would fail: here it is not part of the run."""
@@ -288,6 +308,10 @@ def _remember(known: _Known, today: date, stage: Stage, parents: set[date], own:
 
 def _ask(known: _Known, tick: _Tick, stage: Stage, buildable: set[date]) -> None:
     """Move what is touched and can be built to what is stale, where the data say so."""
+    if not stage.is_once:
+        # Of a day whose opening was built, the rest waits for its end.
+        known.touched |= known.stale - buildable
+        known.stale &= buildable
     asked = known.touched & buildable
     if stage.is_once:
         if buildable and (asked or known.stale):

@@ -54,6 +54,9 @@ FLAGS = {
 HORIZONS = {"15m": 3, "30m": 6, "1h": 12, "4h": 48}
 """Horizon of a label → its 5m candles, each a multiple of the one before."""
 
+LONGEST_HORIZON_MS = max(HORIZONS.values()) * STEP_MS
+"""So long after a snapshot its labels are complete."""
+
 NET_THRESHOLDS = (0, 1, 2, 3, 5)
 """Percent of the margin, net, above which the binary labels of 30m are 1."""
 

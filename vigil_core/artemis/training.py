@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from vigil_core.artemis.parameters import DEFAULT, HORIZONS, STEP_MS, Parameters
+from vigil_core.artemis.parameters import DEFAULT, LONGEST_HORIZON_MS, STEP_MS, Parameters
 from vigil_core.calendar import DAY_MS
 
 Integers = npt.NDArray[np.int64]
@@ -23,8 +23,6 @@ TRAIN = "train"
 TEST = "test"
 PURGED = "purged"
 EMBARGOED = "embargoed"
-
-LONGEST_HORIZON_MS = max(HORIZONS.values()) * STEP_MS
 
 
 @dataclass(frozen=True, slots=True)
