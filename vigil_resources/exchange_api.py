@@ -1029,7 +1029,7 @@ def _slice_row(row: Any, user: str) -> _Row:
 def _fill_value(row: Mapping[str, Any], name: str) -> Any:
     if row.get(name) is None:
         if name in _FILL_ALWAYS:
-            raise _Malformed(f"a fill without {name}: {row}")
+            raise _Malformed(f"a fill without {name}: {_short(row)}")
         return None
     if name in {"liquidation", "extra"}:
         return json.dumps(row[name], sort_keys=True, separators=(",", ":"))

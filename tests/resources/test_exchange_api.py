@@ -936,6 +936,13 @@ def test_fill_without_a_price_is_told() -> None:
         api.user_fills_by_time(USER)
 
 
+def test_however_long_an_answer_is_what_is_said_of_it_is_short() -> None:
+    api = api_of(Script([{**fill(START, 1), "px": None, "novelty": "x" * 9_000}]))
+    with pytest.raises(UnexpectedAnswer) as raised:
+        api.user_fills_by_time(USER)
+    assert len(str(raised.value)) < 1_000
+
+
 # --- recorded answers ---------------------------------------------------------------------------
 
 
