@@ -44,6 +44,8 @@ def measure(folder: Path, raw: Path, workers: int, days: int, batch: int) -> tup
             "VIGIL_NODE_DATA": str(raw),
             "PARQUET_S3": str(place / "lake"),
             "VIGIL_DATA_DIR": str(place / "data"),
+            # Runs of its own would be measured too.
+            "VIGIL_AUTOMATION": "off",
             "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), str(CELERY)]),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
