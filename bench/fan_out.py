@@ -1,6 +1,6 @@
 """Runs of days on one Celery worker and on two: `python -m bench fan_out`.
 
-Each worker is pinned to a core of its own; Redis, Postgres, the daemon and the lake lie on this
+Beside them `./vigil backfill` of the same days on one core. Each worker is pinned to a core of its own; Redis, Postgres, the daemon and the lake lie on this
 machine and take what is left of both. Days of `--fills` made-up fills, a batch of `--batch` days a
 run, from raw objects to the daily aggregates; the clock runs from the first run's start to the last
 one's end, so that the daemon's own pace, which is per run and not per fill, is beside it.
@@ -9,6 +9,7 @@ one's end, so that the daemon's own pace, which is per run and not per fill, is 
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +27,43 @@ from vigil_resources.warehouse import Warehouse
 ASSETS = ("raw_fills", "fills_parquet", "fills", "trader_daily", "coin_daily", "builder_daily")
 
 
+def environment(server: EmbeddedPostgres, place: Path, raw: Path) -> dict[str, str]:
+    """Two databases that are new, and what all processes at `place` are told."""
+    for name in (place.name, f"dagster_{place.name}"):
+        server.ensure_database(name)
+    Warehouse(server.url(place.name)).install()
+    dagster = server.url(f"dagster_{place.name}").split("://", 1)[1]
+    return {
+        "DATABASE_URL": server.url(place.name),
+        "DAGSTER_PG_URL": f"postgresql+psycopg2://{dagster}",
+        "VIGIL_NODE_DATA": str(raw),
+        "PARQUET_S3": str(place / "lake"),
+        "VIGIL_DATA_DIR": str(place / "data"),
+        # Runs of its own would be measured too.
+        "VIGIL_AUTOMATION": "off",
+        "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), str(CELERY)]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }
+
+
+def alone(folder: Path, raw: Path, days: int) -> float:
+    """Seconds of `./vigil backfill` on one core: the same without Celery, or a run a day."""
+    place = folder / "alone"
+    place.mkdir()
+    with EmbeddedPostgres(folder / "server").session() as server:
+        ours = {**environment(server, place, raw), "DAGSTER_HOME": str(place / "home")}
+        asked = ["backfill", str(DAY), str(DAY + timedelta(days=days - 1))]
+        asked += ["--select", " or ".join(f"key:{name}" for name in ASSETS)]
+        begun = time.monotonic()
+        subprocess.run(
+            ["taskset", "-c", "0", sys.executable, "-m", "vigil_cli", *asked],
+            env=os.environ | ours,
+            cwd=PROJECT_ROOT,
+            check=True,
+        )
+        return time.monotonic() - begun
+
+
 def measure(folder: Path, raw: Path, workers: int, days: int, batch: int) -> tuple[float, float]:
     """Seconds from the first run's start to the last one's end, and from asking to the end."""
     place = folder / f"with{workers}"
@@ -34,21 +72,7 @@ def measure(folder: Path, raw: Path, workers: int, days: int, batch: int) -> tup
     text = (CELERY / "dagster.yaml").read_text()
     (home / "dagster.yaml").write_text(text)
     with EmbeddedPostgres(folder / "server").session() as server:
-        for name in (f"vigil{workers}", f"dagster{workers}"):
-            server.ensure_database(name)
-        Warehouse(server.url(f"vigil{workers}")).install()
-        shared = {
-            "DATABASE_URL": server.url(f"vigil{workers}"),
-            "DAGSTER_PG_URL": "postgresql+psycopg2://"
-            + server.url(f"dagster{workers}").split("://", 1)[1],
-            "VIGIL_NODE_DATA": str(raw),
-            "PARQUET_S3": str(place / "lake"),
-            "VIGIL_DATA_DIR": str(place / "data"),
-            # Runs of its own would be measured too.
-            "VIGIL_AUTOMATION": "off",
-            "PYTHONPATH": os.pathsep.join([str(PROJECT_ROOT), str(CELERY)]),
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        }
+        shared = environment(server, place, raw)
         with fleet(place / "logs", shared) as hosts:
             program = shutil.which("redis-server")
             if program is None:
@@ -95,6 +119,9 @@ def main() -> None:
         folder.chmod(0o755)
         print(f"writing {given.days} days of {given.fills:,} made-up fills …", file=sys.stderr)
         rows = write_days(folder / "raw", given.fills, given.days)
+        seconds = alone(folder, folder / "raw", given.days)
+        print(f"  ./vigil backfill on one core, imports included: {seconds:.1f} s, "
+              f"{rows / seconds:,.0f} fills/s", flush=True)  # fmt: skip
         walls = {}
         for workers in (1, 2):
             load = os.getloadavg()[0]
@@ -107,7 +134,8 @@ def main() -> None:
                 f"load before {load:.1f}",
                 flush=True,
             )
-        print(f"  1 -> 2 workers: {walls[1] / walls[2]:.2f}")
+        print(f"  1 -> 2 workers: {walls[1] / walls[2]:.2f}; against ./vigil backfill: "
+              f"{seconds / walls[1]:.2f} and {seconds / walls[2]:.2f}")  # fmt: skip
 
 
 if __name__ == "__main__":
