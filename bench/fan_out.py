@@ -1,9 +1,10 @@
 """Runs of days on one Celery worker and on two: `python -m bench fan_out`.
 
-Beside them `./vigil backfill` of the same days on one core. Each worker is pinned to a core of its own; Redis, Postgres, the daemon and the lake lie on this
-machine and take what is left of both. Days of `--fills` made-up fills, a batch of `--batch` days a
-run, from raw objects to the daily aggregates; the clock runs from the first run's start to the last
-one's end, so that the daemon's own pace, which is per run and not per fill, is beside it.
+Beside them `./vigil backfill` of the same days on one core. Each worker is pinned to a core of its
+own; Redis, Postgres, the daemon and the lake lie on this machine and take what is left of both.
+Days of `--fills` made-up fills, a batch of `--batch` days a run, from raw objects to the daily
+aggregates; the clock runs from the first run's start to the last one's end, so that the daemon's
+own pace, which is per run and not per fill, is beside it.
 """
 
 import argparse
