@@ -10,6 +10,7 @@ import dagster as dg
 
 from vigil_assets.lineage import lineage_metadata
 from vigil_core.calendar import FIRST_DAY
+from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.settings import Settings
 from vigil_resources.statements import models
 
@@ -27,10 +28,7 @@ FILL_DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), end_o
 Of all assets alike: Dagster launches a backfill of several only where they have the same.
 """
 
-MARKET_HISTORY = ("candles", "volume_history", "trade_flow_history", "liquidation_events")
-HOURLY_FED = frozenset(
-    {"raw_fills", "fills_parquet", "fills", "round_trips", *models(), *MARKET_HISTORY}
-)
+HOURLY_FED = frozenset({"raw_fills", "fills_parquet", "fills", "round_trips", *models(), *MARKET})
 """What is right of an unfinished day as far as the day goes."""
 
 IN_ORDER, ANY_ORDER = "in_order", "by_day"

@@ -50,7 +50,8 @@ class PostgresStorage(DagsterPostgresStorage):
         super().__init__(postgres_url, *arguments, **settings)
         self._event_log_storage = EventLog(
             postgres_url,
-            self.should_autocreate_tables,
+            # Looked for, and made, by the one that this replaces.
+            should_autocreate_tables=False,
             token_provider=settings.get("token_provider"),
         )
 

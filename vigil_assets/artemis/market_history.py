@@ -6,7 +6,6 @@ import dagster as dg
 
 from vigil_assets.artemis.together import build_days, daily_relations
 from vigil_assets.automation.retries import patient
-from vigil_assets.partitions import MARKET_HISTORY
 from vigil_resources.market_history import RELATIONS, MarketHistory
 
 DESCRIPTIONS = {
@@ -15,7 +14,7 @@ DESCRIPTIONS = {
     "trade_flow_history": "One row per perp and five minutes: volume bought and sold by takers.",
     "liquidation_events": "One row per victim, ms and side from 100 USD: the position that died.",
 }
-assert tuple(DESCRIPTIONS) == RELATIONS == MARKET_HISTORY
+assert tuple(DESCRIPTIONS) == RELATIONS
 
 
 @daily_relations(DESCRIPTIONS, deps=["fills_parquet"])

@@ -18,11 +18,11 @@ import dagster as dg
 
 from vigil_assets.automation.judge import Days, Judge, Stage, left_out
 from vigil_assets.automation.status import SENSORS
-from vigil_assets.partitions import MARKET_HISTORY
 from vigil_core.artemis.parameters import LONGEST_HORIZON_MS
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_of, day_start_ms
 from vigil_core.errors import VigilError
 from vigil_core.fills.source_keys import hours_of_day
+from vigil_resources.market_history import RELATIONS as MARKET
 from vigil_resources.settings import Settings
 from vigil_resources.statements import models
 from vigil_resources.warehouse import DERIVED
@@ -106,7 +106,7 @@ class _Tick:
             return []
         if name in _HOURLY_FED:
             return list(self._awaits)
-        opened = name in MARKET_HISTORY
+        opened = name in MARKET
         return [d for d in self._awaits if self._is_settled(d) or (opened and self._opens(d))]
 
     def _is_settled(self, day: date) -> bool:
