@@ -1,19 +1,17 @@
 """The Dagster page, in a real browser, over a real daemon."""
 
-import json
 import os
 import shutil
 import signal
 import time
-import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from bench.backfills import LAUNCH, STATUS, ask
 from tests.conftest import Installation, installed
 from vigil_cli.backfill import backfill
 from vigil_cli.ready import dagster_ready
@@ -37,21 +35,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
 ]
-
-LAUNCH = """
-mutation Launch($params: LaunchBackfillParams!) {
-  launchPartitionBackfill(backfillParams: $params) {
-    __typename
-    ... on LaunchBackfillSuccess { backfillId }
-    ... on PythonError { message }
-  }
-}
-"""
-STATUS = """
-query Status($id: String!) {
-  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
-}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +104,14 @@ def test_a_backfill_launched_as_the_page_does_builds_the_days(
         "assetSelection": [{"path": [name]} for name in names],
         "partitionNames": [str(SECOND)],
     }
-    launched = _ask(address, LAUNCH, {"params": parameters})["launchPartitionBackfill"]
+    launched = ask(address, LAUNCH, {"params": parameters})["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
 
     status = ""
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline and not status.startswith("COMPLETED"):
         time.sleep(1)
-        found = _ask(address, STATUS, {"id": launched["backfillId"]})
+        found = ask(address, STATUS, {"id": launched["backfillId"]})
         status = found["partitionBackfillOrError"]["status"]
 
     assert status == "COMPLETED_SUCCESS"
@@ -137,16 +120,6 @@ def test_a_backfill_launched_as_the_page_does_builds_the_days(
         {"day": str(FIRST), "aggregates_current": True},
         {"day": str(SECOND), "aggregates_current": True},
     ]
-
-
-def _ask(address: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(
-        f"{address}/graphql", body, {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        data: dict[str, Any] = json.load(answer)["data"]
-    return data
 
 
 def _picture(page: Page, name: str) -> None:
