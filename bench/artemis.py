@@ -66,12 +66,12 @@ from vigil_core.artemis.parameters import SNAPSHOTS_PER_DAY, STEP_MS
 from vigil_core.artemis.tape import flow_and_candles, liquidation_events, perps, trades
 from vigil_core.artemis.wallet_days import wallet_day
 from vigil_core.calendar import DAY_MS, HOUR_MS
-from vigil_resources.lake import Lake
-from vigil_resources.market_history import COLUMNS, INTERVALS, VAULTS
-from vigil_resources.open_interest import LEGS
-from vigil_resources.raw_fills import RawFills
-from vigil_resources.store import Store
-from vigil_resources.wallets import FILLS
+from vigil_resources.artemis.market_history import COLUMNS, INTERVALS, VAULTS
+from vigil_resources.artemis.open_interest import LEGS
+from vigil_resources.artemis.wallets import FILLS
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.files.store import Store
 
 FEW_COINS, MANY_COINS = 3, 150
 SLICE_COINS = 5

@@ -20,8 +20,8 @@ from vigil_core.calendar import DAY_MS, HOUR_MS, HOURS_PER_DAY, day_start_ms
 from vigil_core.fills.arrow import frame_table, joined
 from vigil_core.fills.schema import LAKE_SCHEMA, MONEY
 from vigil_core.fills.source_keys import SourceHour
-from vigil_resources.decoding import part_writer
-from vigil_resources.lake import Lake
+from vigil_resources.files.decoding import part_writer
+from vigil_resources.files.lake import Lake
 
 START = day_start_ms(DAY)
 BALANCES_TAKEN = 2 * HOUR_MS + 15 * MINUTE_MS

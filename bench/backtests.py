@@ -25,9 +25,9 @@ from vigil_core.calendar import DAY_MS, day_of, day_start_ms
 from vigil_core.desk.backtest_request import BacktestRequest, canonical, parse_request
 from vigil_core.desk.backtest_result import result_of
 from vigil_core.desk.markets import Print, Window
-from vigil_resources.backtests import Replay
-from vigil_resources.embedded_postgres import EmbeddedPostgres
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.desk.backtests import Replay
 
 LEADER = "0x" + "a" * 40
 FIRST = date(2025, 9, 1)

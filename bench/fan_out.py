@@ -21,9 +21,9 @@ import dagster as dg
 
 from bench.hours import DAY, write_days
 from bench.workers import CELERY, backfill_has_ended, fleet, launch_backfill, prepare, start_redis
-from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.warehouse import Warehouse
 from vigil_resources.settings import PROJECT_ROOT
-from vigil_resources.warehouse import Warehouse
 
 ASSETS = ("raw_fills", "fills_parquet", "fills", "trader_daily", "coin_daily", "builder_daily")
 

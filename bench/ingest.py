@@ -37,13 +37,13 @@ from psycopg.sql import SQL
 from bench.hours import DAY, write_hours
 from vigil_core.fills.schema import KEY, WAREHOUSE_COLUMNS
 from vigil_core.fills.source_keys import SourceHour
-from vigil_resources import warehouse as warehouse_module
-from vigil_resources.embedded_postgres import EmbeddedPostgres
-from vigil_resources.lake import DayOfLake, Lake
-from vigil_resources.lz4_lines import decompressed
-from vigil_resources.raw_fills import RawFills
-from vigil_resources.store import Store, read_chunks
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database import warehouse as warehouse_module
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.files.lake import DayOfLake, Lake
+from vigil_resources.files.lz4_lines import decompressed
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.files.store import Store, read_chunks
 
 YEAR_FILLS = 1_000_000_000
 WORKERS = 2
@@ -401,8 +401,8 @@ def _shifted(lake: Lake, content: DayOfLake) -> DayOfLake:
 
     from vigil_core.calendar import DAY_MS
     from vigil_core.fills.arrow import frame_table, joined
-    from vigil_resources.decoding import part_writer
-    from vigil_resources.ledger import Part, part_key
+    from vigil_resources.files.decoding import part_writer
+    from vigil_resources.files.ledger import Part, part_key
 
     day = content.day + timedelta(days=1)
     parts, entries = [], {}

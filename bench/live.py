@@ -17,8 +17,8 @@ from typing import Any
 
 from vigil_cli.ready import database_ready
 from vigil_core.live.messages import Kind, Stream
-from vigil_resources.live_store import Batch, LiveStore
-from vigil_resources.live_tail import LiveTail
+from vigil_resources.live.store import Batch, LiveStore
+from vigil_resources.live.tail import LiveTail
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import open_warehouse
 from vigil_sandbox.info_server import WireRow, world_blocks

@@ -40,12 +40,13 @@ from bench.warehouse_engines import Cost, Engine, engines, load
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.metrics.round_trips import round_trips as follow
 from vigil_core.metrics.trader_days import trader_days
-from vigil_resources import round_trips, trader_metrics
-from vigil_resources.copies import rows_in, rows_out
-from vigil_resources.lake import DayOfLake, Lake
+from vigil_resources.database import round_trips
+from vigil_resources.database.copies import rows_in, rows_out
+from vigil_resources.database.warehouse import DERIVED, Warehouse
+from vigil_resources.files.lake import DayOfLake, Lake
+from vigil_resources.metrics import trader_metrics
+from vigil_resources.metrics.trader_metrics import TraderLabels, TraderMetrics
 from vigil_resources.statements import query, template
-from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
-from vigil_resources.warehouse import DERIVED, Warehouse
 
 PARTS = ("build", "growth", "bytes")
 _ACTIVE = 50_000

@@ -20,7 +20,7 @@ import polars as pl
 from bench.ingest import peak_mb
 from bench.warehouse_contestants import MACROS
 from vigil_core.calendar import DAY_MS
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database.warehouse import Warehouse
 
 COUNTS = ("fills", "maker_fills", "taker_fills", "long_increases", "short_increases")
 SUMS = (

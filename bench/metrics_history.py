@@ -8,7 +8,7 @@ of real ones: daily results 6 decimals, volumes 4. What is between two days does
 from datetime import date
 
 from vigil_core.calendar import day_start_ms
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database.warehouse import Warehouse
 
 SPAN = 250
 """Days of history, all loaded and complete."""

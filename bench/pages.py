@@ -19,10 +19,10 @@ import uvicorn
 
 from vigil_api.app import create_app
 from vigil_api.limits import Limits
-from vigil_resources.embedded_postgres import EmbeddedPostgres, free_port
-from vigil_resources.published import PublishedTraders
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres, free_port
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.metrics.published import PublishedTraders
 from vigil_resources.settings import Settings
-from vigil_resources.warehouse import Warehouse
 
 WORLD = Path(__file__).with_suffix("").with_name("pages_world.sql")
 FIRST_DAY_MS = 1_735_689_600_000

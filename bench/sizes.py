@@ -35,12 +35,12 @@ import psycopg
 from bench.hours import DAY, write_hours
 from vigil_core.calendar import DAY_MS, day_start_ms, days_between
 from vigil_core.fills.schema import WAREHOUSE_COLUMNS
-from vigil_resources.embedded_postgres import EmbeddedPostgres
-from vigil_resources.lake import DayOfLake, Lake
-from vigil_resources.raw_fills import RawFills
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.warehouse import DERIVED, Warehouse
+from vigil_resources.files.lake import DayOfLake, Lake
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.files.store import Store, read_chunks
 from vigil_resources.statements import manifest, models
-from vigil_resources.store import Store, read_chunks
-from vigil_resources.warehouse import DERIVED, Warehouse
 from vigil_sandbox.world import DEMO, write_world
 
 YEAR_FILLS = 1_000_000_000

@@ -22,7 +22,7 @@ from bench.warehouse import _take_in, line, title
 from bench.warehouse_contestants import build_in_duckdb, lake_reader, sums
 from bench.warehouse_engines import AGGREGATES, Cost, engines, total
 from vigil_resources import spark_lake
-from vigil_resources.lake import DayOfLake, Lake
+from vigil_resources.files.lake import DayOfLake, Lake
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -125,8 +125,8 @@ def main() -> None:
 def _almost_empty(folder: Path, content: DayOfLake) -> Lake:
     """A lake with the first fill of a day."""
     from vigil_core.fills.arrow import frame_table, joined
-    from vigil_resources.decoding import part_writer
-    from vigil_resources.store import Store
+    from vigil_resources.files.decoding import part_writer
+    from vigil_resources.files.store import Store
 
     source = Lake(Store(str(folder / "lake")), folder)
     first = source.read_part(content.parts[0]).head(1)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vigil_resources.embedded_postgres import free_port
+from vigil_resources.database.embedded_postgres import free_port
 from vigil_resources.spark_lake import environment
 
 LOOPBACK = {

@@ -12,11 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from vigil_core.calendar import days_between
-from vigil_resources.embedded_postgres import EmbeddedPostgres
-from vigil_resources.lake import Lake
-from vigil_resources.raw_fills import RawFills
-from vigil_resources.store import Store
-from vigil_resources.warehouse import DERIVED, Warehouse
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.warehouse import DERIVED, Warehouse
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.files.store import Store
 from vigil_sandbox.world import DEMO, write_world
 
 

@@ -64,14 +64,14 @@ from bench.warehouse_reads import (
 )
 from vigil_core.fills.arrow import frame_table, joined
 from vigil_core.fills.schema import MONEY
-from vigil_resources import warehouse as warehouse_module
-from vigil_resources.backends import Backend
-from vigil_resources.decoding import part_writer
-from vigil_resources.lake import DayOfLake, Lake
-from vigil_resources.ledger import Part
-from vigil_resources.raw_fills import RawFills
-from vigil_resources.store import Store
-from vigil_resources.warehouse import DERIVED
+from vigil_resources.database import warehouse as warehouse_module
+from vigil_resources.database.backends import Backend
+from vigil_resources.database.warehouse import DERIVED
+from vigil_resources.files.decoding import part_writer
+from vigil_resources.files.lake import DayOfLake, Lake
+from vigil_resources.files.ledger import Part
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.files.store import Store
 
 PARTS = ("load", "build", "trips", "again", "profiles", "reads")
 _CHANGED_OF = 100

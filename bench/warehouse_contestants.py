@@ -18,8 +18,8 @@ from numba import njit
 
 from bench.warehouse_engines import Engine
 from vigil_core.calendar import day_start_ms
+from vigil_resources.database.warehouse import CLASSIFIED_BY, FOREVER, Warehouse
 from vigil_resources.statements import SQL_ROOT, models
-from vigil_resources.warehouse import CLASSIFIED_BY, FOREVER, Warehouse
 
 _SCALE = 100_000_000
 MACROS = """

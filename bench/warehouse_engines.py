@@ -17,12 +17,12 @@ from psycopg.sql import SQL, Identifier
 
 from bench.ingest import clock
 from vigil_core.calendar import DAY_MS, day_start_ms
-from vigil_resources import round_trips
-from vigil_resources.backends import Backend
-from vigil_resources.embedded_postgres import EmbeddedPostgres
-from vigil_resources.lake import DayOfLake, Lake
+from vigil_resources.database import round_trips
+from vigil_resources.database.backends import Backend
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.warehouse import DERIVED, Warehouse
+from vigil_resources.files.lake import DayOfLake, Lake
 from vigil_resources.statements import models
-from vigil_resources.warehouse import DERIVED, Warehouse
 
 AGGREGATES = tuple(models())
 ROUND_TRIPS = round_trips.RELATION

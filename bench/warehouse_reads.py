@@ -18,10 +18,10 @@ import psycopg
 from bench.warehouse_contestants import profiles_in_duckdb
 from bench.warehouse_engines import ROUND_TRIPS, Cost, Engine
 from vigil_core.calendar import DAY_MS, day_start_ms
-from vigil_resources import round_trips
-from vigil_resources.backends import Backend
+from vigil_resources.database import round_trips
+from vigil_resources.database.backends import Backend
+from vigil_resources.database.warehouse import CLASSIFIED_BY, FOREVER, Warehouse
 from vigil_resources.statements import SQL_ROOT, query
-from vigil_resources.warehouse import CLASSIFIED_BY, FOREVER, Warehouse
 
 PROFILE_STEPS = ("compute", "delete_gone", "upsert_changed")
 SLOW_MS = 2_000

@@ -18,7 +18,7 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from vigil_assets.definitions import defs
 from vigil_core.calendar import days_between
-from vigil_resources.embedded_postgres import free_port
+from vigil_resources.database.embedded_postgres import free_port
 from vigil_resources.settings import PROJECT_ROOT
 
 CELERY = PROJECT_ROOT / "deploy" / "celery"

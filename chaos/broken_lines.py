@@ -25,9 +25,9 @@ from tests.reference.hostile_older_lines import make_trade
 from vigil_cli.ready import database_ready
 from vigil_core.calendar import day_start_ms
 from vigil_core.fills.source_keys import Generation, SourceHour
-from vigil_resources.quarantine import bytes_of
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.files.quarantine import bytes_of
 from vigil_resources.settings import PROJECT_ROOT, Settings
-from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import open_lake, open_warehouse
 
 DAYS = {

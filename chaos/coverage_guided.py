@@ -21,7 +21,7 @@ from vigil_core.desk import chat_messages, chat_signals, leaderboard
 from vigil_core.fills import node_format
 from vigil_core.fills.reading import LineFormat
 from vigil_core.snapshots import asset_ctxs
-from vigil_resources import exchange_api
+from vigil_resources.exchange import reading
 
 Target = Callable[[bytes], object]
 _MOST_BYTES = 4_096
@@ -84,7 +84,7 @@ def _made(name: str) -> tuple[Target, Callable[[OddLines], bytes], list[Function
             _functions(asset_ctxs),
         )
     make, check = fuzz_people.PARSERS[name]
-    read_by = (leaderboard, chat_messages, chat_signals, exchange_api, values)
+    read_by = (leaderboard, chat_messages, chat_signals, reading, values)
     return check, make, _functions(*read_by)
 
 

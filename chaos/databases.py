@@ -23,9 +23,9 @@ from tests.harness.postgres import (
     crash,
     seconds_until_back,
 )
-from vigil_resources import copies
-from vigil_resources import warehouse as warehouse_module
-from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database import copies
+from vigil_resources.database import warehouse as warehouse_module
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
 from vigil_resources.wiring import DATABASE, embedded_postgres
 
 _FORKS = forks("chaos.databases")

@@ -14,7 +14,7 @@ from chaos.months import Loads, Month, month_of
 from tests.harness.kills import forks
 from tests.harness.small_disk import SmallDisk, small_disk
 from vigil_core.errors import ServerFailed
-from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
 from vigil_resources.wiring import DATABASE, embedded_postgres
 
 _FORKS = forks("chaos.disks")

@@ -25,8 +25,8 @@ from vigil_core.fills.arrow import CODED_COLUMNS, plain
 from vigil_core.fills.reading import FillReader, Found, LineFormat
 from vigil_core.fills.schema import LAKE_SCHEMA
 from vigil_core.rejections import Rejection
-from vigil_resources.lz4_lines import BrokenFrame, decompressed
-from vigil_resources.quarantine import quarantine_line
+from vigil_resources.files.lz4_lines import BrokenFrame, decompressed
+from vigil_resources.files.quarantine import quarantine_line
 
 SEEDS: dict[LineFormat, list[Any]] = {
     LineFormat.BLOCK: BLOCKS,

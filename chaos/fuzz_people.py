@@ -35,8 +35,10 @@ from vigil_core.desk.leaderboard import (
     read_leaderboard,
 )
 from vigil_core.errors import VigilError
-from vigil_resources.chats import _row
-from vigil_resources.exchange_api import Charge, ExchangeApi, Reply
+from vigil_resources.desk.chats import _row
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.budget import Charge
+from vigil_resources.exchange.transport import Reply
 
 _A, _B = "0x" + "aB" * 20, "0x" + "01" * 20
 _MOST_INT64 = 2**63 - 1

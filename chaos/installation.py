@@ -19,9 +19,9 @@ from typing import IO, Any
 
 from vigil_cli.ready import database_ready
 from vigil_resources.api_keys import ApiKeys
-from vigil_resources.embedded_postgres import free_port
+from vigil_resources.database.embedded_postgres import free_port
+from vigil_resources.database.warehouse import Warehouse
 from vigil_resources.settings import PROJECT_ROOT, Settings
-from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import (
     open_lake,
     open_published_traders,

@@ -82,7 +82,7 @@ def _unaccounted(here: Installation) -> tuple[str, ...]:
     """Objects of which lines are not rows, quarantined or blank: promise 1, from the ledger."""
     lake, found = here.settings.lake, []
     for path in Path(lake).glob("ledger/*/*.json"):
-        from vigil_resources.ledger import LedgerEntry
+        from vigil_resources.files.ledger import LedgerEntry
 
         entry = LedgerEntry.from_json(path.read_bytes())
         kept = sum(part.rows for part in entry.parts)

@@ -19,8 +19,8 @@ from bench import digests
 from chaos.installation import Installation
 from chaos.loading import load
 from vigil_core.calendar import days_between
-from vigil_resources.embedded_postgres import EmbeddedPostgres
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.warehouse import Warehouse
 from vigil_sandbox.node_writer import compressed
 from vigil_sandbox.world import TINY, write_world
 

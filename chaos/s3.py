@@ -25,8 +25,8 @@ from tests.harness.ceph import ceph_gateway, missing_programs
 from tests.harness.fault_proxy import GET_FAULTS, Rules, fault_proxy
 from vigil_cli.ready import database_ready
 from vigil_core.errors import UnreadableObject
+from vigil_resources.files.store import Listed, Store
 from vigil_resources.settings import PROJECT_ROOT, Settings
-from vigil_resources.store import Listed, Store
 from vigil_sandbox.world import TINY, write_world
 
 RAW = "raw-of-the-node"

@@ -19,10 +19,10 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from vigil_cli.ready import database_ready
-from vigil_resources.embedded_postgres import EmbeddedPostgres
-from vigil_resources.lake import Lake
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.files.lake import Lake
 from vigil_resources.settings import Settings
-from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import embedded_postgres, open_lake, open_warehouse
 
 CLEARED = (

@@ -76,14 +76,17 @@ ALLOWED = {
 }
 """What a package may import beside itself and the standard library."""
 
+ROOMS = ("files", "database", "exchange", "metrics", "artemis", "live", "desk", "health")
+"""Folders of `vigil_resources`: each may import those before it."""
+
 STATEMENT = re.compile(
     r"\b(SELECT\s|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET|CREATE\s+TABLE|DROP\s+TABLE"
     r"|ALTER\s+TABLE|TRUNCATE\s)"
 )
 MAY_SPEAK_SQL = {
-    "vigil_resources/embedded_postgres.py",  # about the server, before there is a schema
-    "vigil_resources/schema_installer.py",
-    "vigil_resources/warehouse.py",
+    "vigil_resources/database/embedded_postgres.py",  # about the server, before there is a schema
+    "vigil_resources/database/schema_installer.py",
+    "vigil_resources/database/warehouse.py",
 }
 
 
@@ -158,6 +161,21 @@ def test_package_imports_only_what_it_may(package: str) -> None:
         if module not in allowed
     ]
     assert forbidden == []
+
+
+def test_rooms_of_the_resources_import_downwards() -> None:
+    folder = ROOT / "vigil_resources"
+    assert set(ROOMS) == {path.parent.name for path in folder.glob("*/__init__.py")}
+    upwards = []
+    for height, room in enumerate(ROOMS):
+        above = {f"vigil_resources.{other}" for other in ROOMS[height + 1 :]}
+        for path in sorted((folder / room).glob("*.py")):
+            for node in ast.walk(tree_of(path)):
+                if isinstance(node, ast.ImportFrom):
+                    within = ".".join(str(node.module).split(".")[:2])
+                    names = {f"{node.module}.{alias.name}" for alias in node.names}
+                    upwards += [name_of(path)] * bool({within, *names} & above)
+    assert upwards == []
 
 
 def test_core_reads_nothing_from_outside() -> None:

@@ -27,7 +27,7 @@ from vigil_api.routes import (
 )
 from vigil_api.schemas import Models
 from vigil_api.worker import BacktestWorker
-from vigil_resources.observations import Observer
+from vigil_resources.health.observations import Observer
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import database_url
 

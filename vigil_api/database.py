@@ -9,7 +9,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool
 
-from vigil_resources.roles import Role, address_as
+from vigil_resources.database.roles import Role, address_as
 
 POOL_SIZE = 10
 WAIT_SECONDS = 2.0

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Header
 
 from vigil_api.problems import Problem
-from vigil_resources.traders import Trader
+from vigil_resources.desk.traders import Trader
 
 
 def etag(trader: Trader) -> str:

@@ -25,7 +25,7 @@ from vigil_core.errors import (
     ServerNotRunning,
     StaleVersion,
 )
-from vigil_resources.traders import Trader
+from vigil_resources.desk.traders import Trader
 
 _log = logging.getLogger("vigil.api")
 

@@ -27,7 +27,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from vigil_core.errors import VigilError
-from vigil_resources.observations import RUN_SECONDS, Observations, Observer, Rows
+from vigil_resources.health.observations import RUN_SECONDS, Observations, Observer, Rows
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)

@@ -14,8 +14,8 @@ from vigil_api.etags import etag
 from vigil_api.problems import Problem
 from vigil_api.values import Address, Coin, Line, Money, Ratio, Text, Time, bounded, rfc3339
 from vigil_core.desk.parameters import SOURCES, STATES, Bounds
-from vigil_resources import traders
-from vigil_resources.traders import Trader
+from vigil_resources.desk import traders
+from vigil_resources.desk.traders import Trader
 
 Item = TypeVar("Item")
 

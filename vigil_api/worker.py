@@ -14,9 +14,9 @@ import psycopg
 
 from vigil_core.desk.parameters import Bound
 from vigil_core.errors import VigilError
-from vigil_resources.backtests import Backtests
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.desk.backtests import Backtests
 from vigil_resources.settings import Settings
-from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import database_url, open_backtests
 
 LOOK_SECONDS = 5.0

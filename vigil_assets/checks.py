@@ -4,9 +4,9 @@ from datetime import date
 
 import dagster as dg
 
-from vigil_resources.artemis_fills import ArtemisFills, compare_day
-from vigil_resources.lake import Lake
-from vigil_resources.market_history import MarketHistory
+from vigil_resources.artemis.market_history import MarketHistory
+from vigil_resources.files.artemis_fills import ArtemisFills, compare_day
+from vigil_resources.files.lake import Lake
 
 
 @dg.asset_check(asset="raw_fills", description="All 24 hourly objects of the day are there.")

@@ -10,7 +10,7 @@ import dagster as dg
 
 from vigil_assets.lineage import lineage_metadata
 from vigil_core.calendar import FIRST_DAY
-from vigil_resources.market_history import RELATIONS as MARKET
+from vigil_resources.artemis.market_history import RELATIONS as MARKET
 from vigil_resources.settings import Settings
 from vigil_resources.statements import models
 

@@ -2,31 +2,31 @@
 
 from dagster import ConfigurableResource, InitResourceContext
 
-from vigil_resources.account_history import AccountHistory
-from vigil_resources.alerts import Alerts
-from vigil_resources.artemis_fills import ArtemisFills
-from vigil_resources.asset_ctxs import AssetCtxs
-from vigil_resources.backtests import Backtests
-from vigil_resources.deliveries import Deliveries
-from vigil_resources.funding_history import FundingHistory
-from vigil_resources.lake import Lake
-from vigil_resources.market_history import MarketHistory
-from vigil_resources.new_smart_money import NewSmartMoney
-from vigil_resources.open_interest import OpenInterest
-from vigil_resources.paper import PaperTrading
-from vigil_resources.perp_balances import PerpBalances
-from vigil_resources.persistence import PersistenceTests
-from vigil_resources.pipeline_runs import PipelineRuns
-from vigil_resources.published import PublishedTraders
-from vigil_resources.raw_fills import RawFills
-from vigil_resources.reconciliation import Reconciliation
-from vigil_resources.run_failures import RunFailures
+from vigil_resources.artemis.funding_history import FundingHistory
+from vigil_resources.artemis.market_history import MarketHistory
+from vigil_resources.artemis.open_interest import OpenInterest
+from vigil_resources.artemis.snapshots import Snapshots
+from vigil_resources.artemis.training_set import TrainingSet
+from vigil_resources.artemis.wallets import Wallets
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.desk.alerts import Alerts
+from vigil_resources.desk.backtests import Backtests
+from vigil_resources.desk.deliveries import Deliveries
+from vigil_resources.desk.paper import PaperTrading
+from vigil_resources.files.artemis_fills import ArtemisFills
+from vigil_resources.files.asset_ctxs import AssetCtxs
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.perp_balances import PerpBalances
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.health.pipeline_runs import PipelineRuns
+from vigil_resources.health.reconciliation import Reconciliation
+from vigil_resources.health.run_failures import RunFailures
+from vigil_resources.metrics.account_history import AccountHistory
+from vigil_resources.metrics.new_smart_money import NewSmartMoney
+from vigil_resources.metrics.persistence import PersistenceTests
+from vigil_resources.metrics.published import PublishedTraders
+from vigil_resources.metrics.trader_metrics import TraderLabels, TraderMetrics
 from vigil_resources.settings import Settings
-from vigil_resources.snapshots import Snapshots
-from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
-from vigil_resources.training_set import TrainingSet
-from vigil_resources.wallets import Wallets
-from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import (
     open_account_history,
     open_alerts,

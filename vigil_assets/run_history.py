@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterEventType
 
-from vigil_resources.pipeline_runs import Materialized, PipelineRun, PipelineRuns
+from vigil_resources.health.pipeline_runs import Materialized, PipelineRun, PipelineRuns
 
 SENSOR_SECONDS = 30
 MOST_RUNS = 500

@@ -11,9 +11,9 @@ from datetime import date, timedelta
 import dagster as dg
 
 from vigil_core.errors import LakeIncomplete
-from vigil_resources.lake import Lake
-from vigil_resources.raw_fills import RawFills
-from vigil_resources.warehouse import DERIVED, Warehouse
+from vigil_resources.database.warehouse import DERIVED, Warehouse
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.raw_fills import RawFills
 
 PROFILES = "trader_profiles"
 POSITIONS = "smart_money_positions"

@@ -16,7 +16,7 @@ from vigil_cli.ready import database_ready
 from vigil_cli.tables import show
 from vigil_core.errors import VigilError
 from vigil_resources.api_keys import ApiKeys
-from vigil_resources.embedded_postgres import free_port
+from vigil_resources.database.embedded_postgres import free_port
 from vigil_resources.logs import to_file
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import open_warehouse

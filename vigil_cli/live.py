@@ -6,7 +6,7 @@ import sys
 import time
 
 from vigil_cli.ready import database_ready
-from vigil_resources.live_store import LiveStore
+from vigil_resources.live.store import LiveStore
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import open_live_store, open_live_tail
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from vigil_cli.ready import database_ready
 from vigil_core.calendar import days_between
 from vigil_core.errors import InvalidSetting
-from vigil_resources.lake import Lake
-from vigil_resources.sample import SampledDay, take_sample
+from vigil_resources.database.sample import SampledDay, take_sample
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.store import Store
 from vigil_resources.settings import Settings
-from vigil_resources.store import Store
 from vigil_resources.wiring import open_warehouse
 
 

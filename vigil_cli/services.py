@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from vigil_cli.ready import dagster_ready
 from vigil_core.errors import VigilError
-from vigil_resources.embedded_postgres import free_port
+from vigil_resources.database.embedded_postgres import free_port
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import embedded_postgres
 

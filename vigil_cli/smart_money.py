@@ -9,7 +9,7 @@ from vigil_cli.ready import database_ready
 from vigil_cli.tables import show
 from vigil_core.calendar import day_of
 from vigil_core.new_smart_money import DEFAULT_CUTOFF
-from vigil_resources.new_smart_money import WORKERS, Progress
+from vigil_resources.metrics.new_smart_money import WORKERS, Progress
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import open_new_smart_money
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vigil_cli.ready import database_ready
 from vigil_cli.say import say
+from vigil_resources.desk.telegram import WAIT_SECONDS, TelegramFailed
 from vigil_resources.settings import Settings
-from vigil_resources.telegram import WAIT_SECONDS, TelegramFailed
 from vigil_resources.wiring import open_chats, open_leaderboards, open_telegram_bot
 
 FIRST_PAUSE, LONGEST_PAUSE = 1, 300

@@ -80,7 +80,7 @@ def history(user_address: str, fills: pl.DataFrame, *, is_within_reach: bool) ->
 
     Args:
         user_address: Whose fills they are.
-        fills: Columns of `exchange_api.FILL_SCHEMA`, TWAP slices among them.
+        fills: Columns of `FILL_SCHEMA` of the exchange's answers, TWAP slices among them.
         is_within_reach: Whether each answer held fewer rows than the API keeps.
     """
     return History(

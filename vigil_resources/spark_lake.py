@@ -26,11 +26,11 @@ import polars as pl
 from vigil_core.calendar import day_start_ms
 from vigil_core.errors import LakeIncomplete, NotLoaded, SparkFailed
 from vigil_core.fills.schema import MONEY_SCALE
-from vigil_resources import round_trips
-from vigil_resources.lake import Lake
+from vigil_resources.database import round_trips
+from vigil_resources.database.warehouse import CLASSIFIED_BY, FOREVER, Warehouse
+from vigil_resources.files.lake import Lake
 from vigil_resources.settings import PROJECT_ROOT
 from vigil_resources.statements import SchemaObject, manifest, models, query
-from vigil_resources.warehouse import CLASSIFIED_BY, FOREVER, Warehouse
 
 SPARK = PROJECT_ROOT / "deploy" / "spark"
 PROFILES = "trader_profiles"

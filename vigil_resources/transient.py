@@ -4,7 +4,7 @@ import psycopg
 from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 
 from vigil_core.errors import ServerNotRunning, StoreFailed
-from vigil_resources.exchange_api import ExchangeSilent
+from vigil_resources.exchange.errors import ExchangeSilent
 
 _PERMANENT_OF_STORES = (
     NotFoundError,

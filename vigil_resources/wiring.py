@@ -7,46 +7,47 @@ from typing import TYPE_CHECKING
 
 from vigil_core.errors import InvalidSetting
 from vigil_core.metrics.persistence import DEFAULT as PERSISTENCE
-from vigil_resources.account_history import AccountHistory
-from vigil_resources.alerts import Alerts
-from vigil_resources.artemis_fills import ArtemisFills
-from vigil_resources.artemis_tables import ArtemisTables
-from vigil_resources.asset_ctxs import AssetCtxs
-from vigil_resources.backtests import Backtests
-from vigil_resources.chats import Chats
-from vigil_resources.deliveries import Deliveries, Targets
-from vigil_resources.embedded_postgres import EmbeddedPostgres
-from vigil_resources.exchange_api import ExchangeApi, WeightBudget
-from vigil_resources.exchange_cache import ExchangeCache
-from vigil_resources.fills_of_day import ArtemisCopy, FillsByDay, LakeFills
-from vigil_resources.funding_history import FundingHistory
-from vigil_resources.lake import Lake
-from vigil_resources.leaderboards import Leaderboards
-from vigil_resources.live_store import LiveConfirmations, LiveStore
-from vigil_resources.live_tail import LiveTail
-from vigil_resources.live_watch import LiveWatch
-from vigil_resources.market_history import VAULTS, MarketHistory
-from vigil_resources.new_smart_money import NewSmartMoney
-from vigil_resources.open_interest import OpenInterest
-from vigil_resources.paper import PaperTrading
-from vigil_resources.perp_balances import PerpBalances
-from vigil_resources.persistence import PersistenceTests
-from vigil_resources.pipeline_runs import PipelineRuns
-from vigil_resources.published import PublishedTraders
-from vigil_resources.raw_fills import RawFills
-from vigil_resources.reconciliation import Reconciliation
-from vigil_resources.run_failures import RunFailures
+from vigil_resources.artemis.fills_of_day import ArtemisCopy, FillsByDay, LakeFills
+from vigil_resources.artemis.funding_history import FundingHistory
+from vigil_resources.artemis.market_history import VAULTS, MarketHistory
+from vigil_resources.artemis.open_interest import OpenInterest
+from vigil_resources.artemis.snapshots import Snapshots
+from vigil_resources.artemis.training_set import TrainingSet
+from vigil_resources.artemis.wallets import Wallets
+from vigil_resources.database.day_tables import DayTables
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.desk.alerts import Alerts
+from vigil_resources.desk.backtests import Backtests
+from vigil_resources.desk.chats import Chats
+from vigil_resources.desk.deliveries import Deliveries, Targets
+from vigil_resources.desk.leaderboards import Leaderboards
+from vigil_resources.desk.paper import PaperTrading
+from vigil_resources.desk.telegram import TelegramBot
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.budget import WeightBudget
+from vigil_resources.exchange.cache import ExchangeCache
+from vigil_resources.files.artemis_fills import ArtemisFills
+from vigil_resources.files.asset_ctxs import AssetCtxs
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.perp_balances import PerpBalances
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.files.store import Store
+from vigil_resources.health.pipeline_runs import PipelineRuns
+from vigil_resources.health.reconciliation import Reconciliation
+from vigil_resources.health.run_failures import RunFailures
+from vigil_resources.live.store import LiveConfirmations, LiveStore
+from vigil_resources.live.tail import LiveTail
+from vigil_resources.live.watch import LiveWatch
+from vigil_resources.metrics.account_history import AccountHistory
+from vigil_resources.metrics.new_smart_money import NewSmartMoney
+from vigil_resources.metrics.persistence import PersistenceTests
+from vigil_resources.metrics.published import PublishedTraders
+from vigil_resources.metrics.trader_metrics import TraderLabels, TraderMetrics
 from vigil_resources.settings import Settings, foreign_api
-from vigil_resources.snapshots import Snapshots
-from vigil_resources.store import Store
-from vigil_resources.telegram import TelegramBot
-from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
-from vigil_resources.training_set import TrainingSet
-from vigil_resources.wallets import Wallets
-from vigil_resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from vigil_resources.lambda_egress import LambdaFunction, LambdaRoute
+    from vigil_resources.exchange.lambda_egress import LambdaFunction, LambdaRoute
 
 DATABASE = "vigil"
 DAGSTER_DATABASE = "dagster"
@@ -106,7 +107,7 @@ def open_market_history(settings: Settings) -> MarketHistory:
     The exchange is asked for candles of missing fills where its API belongs to them.
     """
     exchange = _exchange_cache(settings) if settings.api_is_meant else None
-    tables = ArtemisTables(open_warehouse(settings))
+    tables = DayTables(open_warehouse(settings))
     return MarketHistory(
         open_fills_by_day(settings), tables, exchange, settings.coins, _vaults(settings)
     )
@@ -120,7 +121,7 @@ def open_perp_balances(settings: Settings) -> PerpBalances:
 
 def open_open_interest(settings: Settings) -> OpenInterest:
     """Open interest, addresses and account balances."""
-    tables = ArtemisTables(open_warehouse(settings))
+    tables = DayTables(open_warehouse(settings))
     return OpenInterest(open_fills_by_day(settings), open_perp_balances(settings), tables)
 
 
@@ -132,7 +133,7 @@ def open_funding_history(settings: Settings) -> FundingHistory:
     """
     if not settings.api_is_meant:
         raise foreign_api()
-    tables = ArtemisTables(open_warehouse(settings))
+    tables = DayTables(open_warehouse(settings))
     return FundingHistory(_exchange_cache(settings), tables, settings.coins)
 
 
@@ -160,14 +161,14 @@ def open_new_smart_money(settings: Settings, *, by_lambda: bool = False) -> NewS
 def open_lambda_function(settings: Settings) -> LambdaFunction:
     """The user's own function, by the user's credentials; there or not."""
     # The SDK takes a moment to import, and few need it.
-    from vigil_resources.lambda_egress import LambdaFunction
+    from vigil_resources.exchange.lambda_egress import LambdaFunction
 
     return LambdaFunction(settings.aws)
 
 
 def open_lambda_route(settings: Settings) -> LambdaRoute:
     """The way to the exchange by that function, which is called once to learn its address."""
-    from vigil_resources.lambda_egress import LambdaRoute
+    from vigil_resources.exchange.lambda_egress import LambdaRoute
 
     function = open_lambda_function(settings)
     budgets = settings.data_dir / "lambda_budgets"
@@ -198,7 +199,7 @@ def open_reconciliation(settings: Settings) -> Reconciliation:
 
 def open_wallets(settings: Settings) -> Wallets:
     """Lots, wallet profiles and co-occurrences."""
-    tables = ArtemisTables(open_warehouse(settings))
+    tables = DayTables(open_warehouse(settings))
     return Wallets(_lake_store(settings), tables, _vaults(settings))
 
 
@@ -261,19 +262,19 @@ def open_published_traders(settings: Settings) -> PublishedTraders:
 
 def open_snapshots(settings: Settings) -> Snapshots:
     """Feature snapshots and their labels, of `VIGIL_COINS`."""
-    tables = ArtemisTables(open_warehouse(settings))
+    tables = DayTables(open_warehouse(settings))
     return Snapshots(tables, open_perp_balances(settings), settings.coins)
 
 
 def open_training_set(settings: Settings) -> TrainingSet:
     """Snapshots with their labels as Parquet, in the lake."""
-    tables = ArtemisTables(open_warehouse(settings))
+    tables = DayTables(open_warehouse(settings))
     return TrainingSet(tables, open_perp_balances(settings), _lake_store(settings))
 
 
 def open_persistence_tests(settings: Settings) -> PersistenceTests:
     """Whether rankings of traders hold out of sample."""
-    return PersistenceTests(ArtemisTables(open_warehouse(settings)), PERSISTENCE)
+    return PersistenceTests(DayTables(open_warehouse(settings)), PERSISTENCE)
 
 
 def open_alerts(settings: Settings) -> Alerts:

@@ -27,7 +27,7 @@ from urllib.parse import unquote
 
 import lz4.frame
 
-from vigil_resources.exchange_api import INTERVALS_MS
+from vigil_resources.exchange.answers import INTERVALS_MS
 
 WireRow = dict[str, Any]
 """One row as the API writes it."""

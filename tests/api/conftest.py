@@ -21,7 +21,7 @@ from vigil_api.app import create_app
 from vigil_api.limits import Limits
 from vigil_cli.api import SERVER
 from vigil_cli.database import refresh
-from vigil_resources.embedded_postgres import free_port
+from vigil_resources.database.embedded_postgres import free_port
 from vigil_sandbox.world import TINY, write_world
 
 UNLIMITED = Limits(local_rate=1e9, rate=1e9)

@@ -11,7 +11,7 @@ from tests.api.conftest import Api, serving
 from tests.conftest import Installation
 from vigil_api.pages.health import CalendarDay, calendar, hour_ranges
 from vigil_core.calendar import DAY_MS, day_start_ms
-from vigil_resources.pipeline_runs import PipelineRun, PipelineRuns
+from vigil_resources.health.pipeline_runs import PipelineRun, PipelineRuns
 from vigil_sandbox.world import TINY
 
 

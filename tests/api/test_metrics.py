@@ -12,8 +12,8 @@ from tests.api.conftest import Api, serving
 from tests.conftest import Installation
 from vigil_api.metrics import MEDIA_TYPE
 from vigil_resources.api_keys import ApiKeys
-from vigil_resources.observations import KEPT_SECONDS, Observer
-from vigil_resources.pipeline_runs import Materialized, PipelineRun, PipelineRuns
+from vigil_resources.health.observations import KEPT_SECONDS, Observer
+from vigil_resources.health.pipeline_runs import Materialized, PipelineRun, PipelineRuns
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.conftest import UNLIMITED, Api, serving
 from tests.conftest import Installation
-from vigil_resources.traders import Traders
+from vigil_resources.desk.traders import Traders
 from vigil_resources.wiring import embedded_postgres
 
 

@@ -12,9 +12,9 @@ import pytest
 from vigil_assets.automation import arrivals
 from vigil_assets.automation.arrivals import MOST_DAYS, WINDOW_DAYS, Seen, look
 from vigil_assets.automation.judge import Judge
-from vigil_resources.lake import Lake
-from vigil_resources.raw_fills import RawFills
-from vigil_resources.store import Listed, Store
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.files.store import Listed, Store
 
 TODAY = date(2026, 1, 31)
 

@@ -197,7 +197,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
                 return day in world.broken
 
         monkeypatch.setattr(conditions, "_Tick", Tick)
-        monkeypatch.setattr(conditions, "_HOURLY_FED", frozenset({"trader_daily"}))
+        monkeypatch.setattr(conditions, "_KEPT_ABREAST", frozenset({"trader_daily"}))
         world.load(*map(day, range(1, 9)))
         world.settle()
         yield world

@@ -16,10 +16,10 @@ from tests.resources.test_deliveries import Hook
 from vigil_assets.automation.failures import run_failures
 from vigil_assets.automation.lateness import late_assets
 from vigil_assets.partitions import DAILY
-from vigil_resources.deliveries import Deliveries, Targets
-from vigil_resources.embedded_postgres import free_port
-from vigil_resources.run_failures import RunFailures
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database.embedded_postgres import free_port
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.desk.deliveries import Deliveries, Targets
+from vigil_resources.health.run_failures import RunFailures
 
 
 class Inbox:

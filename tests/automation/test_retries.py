@@ -9,7 +9,7 @@ import pytest
 from vigil_assets.automation import retries
 from vigil_assets.automation.retries import MOST_RETRIES, patient, wait_seconds
 from vigil_core.errors import NotLoaded, ServerNotRunning, StoreFailed, UnreadableObject
-from vigil_resources.exchange_api import ExchangeSilent
+from vigil_resources.exchange.errors import ExchangeSilent
 
 TRANSIENT = [
     StoreFailed("s3://bucket", "connection reset"),

@@ -10,7 +10,7 @@ from chaos.fuzz_fills import Disagreement, agree, cut, text_of
 from chaos.interpreted import InterpretedBalances, InterpretedFills, Memory, interpreted
 from chaos.odd_lines import OddLines
 from vigil_core.fills.reading import LineFormat
-from vigil_resources import lz4_lines
+from vigil_resources.files import lz4_lines
 
 MOST_TEXTS = 600
 """Of the odd texts of one seed; a campaign reads some thousands."""

@@ -20,7 +20,7 @@ from vigil_core.new_smart_money import (
     is_new,
     merged,
 )
-from vigil_resources.exchange_api import FILL_SCHEMA
+from vigil_resources.exchange.answers import FILL_SCHEMA
 
 USER = "0x" + "ab" * 20
 CUTOFF = 1_754_006_400_000

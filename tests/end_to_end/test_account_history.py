@@ -19,7 +19,7 @@ from tests.sandbox.oracle import WorldFiles
 from vigil_cli.backfill import backfill
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import InvalidSetting
-from vigil_resources.reconciliation import ACCOUNTS
+from vigil_resources.health.reconciliation import ACCOUNTS
 from vigil_resources.wiring import open_account_history, open_reconciliation
 from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import TINY, write_world

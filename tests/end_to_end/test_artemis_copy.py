@@ -15,16 +15,16 @@ from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import HOUR_MS, day_start_ms
 from vigil_core.errors import UnexpectedColumns
 from vigil_core.fills.artemis_format import artemis_rows
-from vigil_resources.artemis_fills import (
+from vigil_resources.artemis.fills_of_day import ArtemisCopy, LakeFills
+from vigil_resources.artemis.market_history import MarketHistory
+from vigil_resources.database.day_tables import DayTables
+from vigil_resources.files.artemis_fills import (
     ArtemisFills,
     ArtemisLayout,
     ImpossibleTimes,
     compare_day,
 )
-from vigil_resources.artemis_tables import ArtemisTables
-from vigil_resources.fills_of_day import ArtemisCopy, LakeFills
-from vigil_resources.market_history import MarketHistory
-from vigil_resources.store import Store
+from vigil_resources.files.store import Store
 from vigil_resources.wiring import open_artemis_fills
 from vigil_sandbox.artemis_fills_writer import parquet_path, write_artemis_fills
 from vigil_sandbox.older_writers import written_hours
@@ -163,7 +163,7 @@ def test_the_copy_gives_the_history_of_the_lake_and_leaves_unknown_what_it_lacks
 ) -> None:
     write_copy(vigil)
     checked(vigil)
-    tables = ArtemisTables(vigil.warehouse)
+    tables = DayTables(vigil.warehouse)
     MarketHistory(LakeFills(vigil.lake), tables).build(DAY)
     ours = tables_of(vigil)
     assert vigil.records("SELECT * FROM liquidation_events")

@@ -18,7 +18,7 @@ from vigil_cli.backfill import backfill
 from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import FIRST_DAY
 from vigil_core.errors import InvalidSetting, PartitionsFailed
-from vigil_resources.asset_ctxs import AssetCtxs
+from vigil_resources.files.asset_ctxs import AssetCtxs
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import open_asset_ctxs
 from vigil_sandbox.asset_ctxs_writer import write_asset_ctxs

@@ -20,7 +20,7 @@ from vigil_assets.launcher import PROCESS_TAG, LocalRunLauncher, this_process
 from vigil_cli.backfill import backfill
 from vigil_cli.ready import dagster_ready
 from vigil_core.errors import PartitionsFailed
-from vigil_resources.embedded_postgres import free_port
+from vigil_resources.database.embedded_postgres import free_port
 from vigil_sandbox.world import TINY, write_world
 
 pytestmark = pytest.mark.slow

@@ -16,10 +16,10 @@ from tests.resources.loading import load_day, take_in
 from vigil_cli.backup import back_up, restore
 from vigil_cli.database import NotConfirmed, refresh
 from vigil_core.calendar import day_start_ms
-from vigil_resources import backups as module
 from vigil_resources.api_keys import ApiKeys
-from vigil_resources.backups import REBUILT, BackupFailed
-from vigil_resources.reader import connect_reader
+from vigil_resources.database import backups as module
+from vigil_resources.database.backups import REBUILT, BackupFailed
+from vigil_resources.database.reader import connect_reader
 from vigil_resources.wiring import database_url, embedded_postgres
 from vigil_sandbox.world import TINY, write_world
 

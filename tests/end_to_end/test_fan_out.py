@@ -28,9 +28,9 @@ from moto.server import ThreadedMotoServer
 from bench import digests, workers
 from tests.conftest import Installation, installed
 from vigil_cli.backfill import backfill
-from vigil_resources import embedded_postgres
+from vigil_resources.database import embedded_postgres
+from vigil_resources.files.store import Store
 from vigil_resources.settings import Settings
-from vigil_resources.store import Store
 from vigil_resources.wiring import DATABASE
 from vigil_sandbox.world import TINY, write_world
 

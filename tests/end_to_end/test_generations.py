@@ -25,9 +25,9 @@ from vigil_cli.backfill import backfill
 from vigil_core.calendar import day_of, day_start_ms
 from vigil_core.fills.schema import KEY
 from vigil_core.fills.source_keys import Generation
-from vigil_resources.lake import Lake
-from vigil_resources.raw_fills import RawFills
-from vigil_resources.store import Store
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.files.store import Store
 from vigil_sandbox.node_writer import compressed
 from vigil_sandbox.older_writers import (
     hours_from,

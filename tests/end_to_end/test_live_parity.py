@@ -17,9 +17,9 @@ from vigil_cli.backfill import backfill
 from vigil_core.artemis.live import LEG_COLUMNS, LiveMarket
 from vigil_core.artemis.parameters import DEFAULT, FEATURES, FLAGS, STEP_MS, FeatureParameters
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
-from vigil_resources.artemis_tables import ArtemisTables
-from vigil_resources.live_snapshots import LiveSnapshots, parity_report
-from vigil_resources.snapshots import Snapshots
+from vigil_resources.artemis.live_snapshots import LiveSnapshots, parity_report
+from vigil_resources.artemis.snapshots import Snapshots
+from vigil_resources.database.day_tables import DayTables
 from vigil_resources.wiring import open_perp_balances
 from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import TINY, write_world
@@ -63,7 +63,7 @@ def world(
 
 def snapshots(world: Installation) -> Snapshots:
     balances = open_perp_balances(world.settings)
-    return Snapshots(ArtemisTables(world.warehouse), balances, COINS, EASED)
+    return Snapshots(DayTables(world.warehouse), balances, COINS, EASED)
 
 
 def live(world: Installation) -> LiveSnapshots:

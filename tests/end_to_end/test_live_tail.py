@@ -23,7 +23,7 @@ from vigil_assets.fills.live_check import live_fills_are_confirmed
 from vigil_assets.partitions import FILL_DAYS
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
 from vigil_core.live.messages import Kind
-from vigil_resources.live_store import Confirmation, LiveConfirmations
+from vigil_resources.live.store import Confirmation, LiveConfirmations
 from vigil_sandbox.info_server import InfoServer, Manners
 from vigil_sandbox.stream_server import StreamFault, StreamManners, StreamServer
 from vigil_sandbox.world import TINY, write_world

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Installation, installed
 from vigil_cli.backfill import backfill
-from vigil_resources.market_history import RELATIONS
+from vigil_resources.artemis.market_history import RELATIONS
 from vigil_sandbox.world import TINY, write_world
 
 pytestmark = pytest.mark.slow

@@ -25,15 +25,16 @@ from tests.resources.test_lambda_egress import KEY, REGION, SECRET, Aws, instanc
 from vigil_cli.__main__ import main
 from vigil_cli.backfill import backfill
 from vigil_core.calendar import day_start_ms, days_between
-from vigil_resources.exchange_api import ExchangeApi, WeightBudget
-from vigil_resources.new_smart_money import (
+from vigil_resources.database.warehouse import DERIVED
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.budget import WeightBudget
+from vigil_resources.metrics.new_smart_money import (
     AddressesFailed,
     AlreadyRunning,
     NewSmartMoney,
     Progress,
 )
 from vigil_resources.settings import PROJECT_ROOT, Settings
-from vigil_resources.warehouse import DERIVED
 from vigil_sandbox.info_server import Answers, Fault, InfoServer, Manners, WireRow
 from vigil_sandbox.world import TINY, write_world
 

@@ -18,8 +18,8 @@ from vigil_cli.backfill import backfill
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
 from vigil_core.desk.copying import Terms
 from vigil_core.metrics.catalogue import FAMILIES, WINDOWS
-from vigil_resources.paper import RELATIONS, PaperTrading
-from vigil_resources.trader_report import FoundFamily, FoundFigure, families
+from vigil_resources.desk.paper import RELATIONS, PaperTrading
+from vigil_resources.metrics.trader_report import FoundFamily, FoundFigure, families
 from vigil_resources.wiring import open_paper_trading
 from vigil_sandbox.world import TINY, write_world
 

@@ -19,8 +19,8 @@ from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import DAY_MS, day_start_ms, days_between
 from vigil_core.metrics.persistence import DEFAULT, STATISTICS, TOO_FEW, VARIANTS, spearman
 from vigil_resources import wiring
-from vigil_resources.artemis_tables import ArtemisTables
-from vigil_resources.persistence import PersistenceTests
+from vigil_resources.database.day_tables import DayTables
+from vigil_resources.metrics.persistence import PersistenceTests
 from vigil_resources.wiring import open_persistence_tests
 from vigil_sandbox.world import TINY, write_world
 
@@ -134,7 +134,7 @@ def test_rolls_are_what_the_fills_say(world: Installation) -> None:
 def test_no_label_knows_the_days_behind_its_formation(world: Installation) -> None:
     """After a day nobody has a Sharpe ratio yet; after two, who was planted is labelled."""
     tests = PersistenceTests(
-        ArtemisTables(world.warehouse), replace(SHORT, formation_days=1, min_active_days=1)
+        DayTables(world.warehouse), replace(SHORT, formation_days=1, min_active_days=1)
     )
     made = tests.build(LAST - timedelta(days=1)).rolls.filter(
         pl.col("variant") == "seed_100k>net_pnl"

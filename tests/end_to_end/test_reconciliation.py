@@ -19,7 +19,7 @@ from vigil_cli.ready import dagster_ready
 from vigil_core.calendar import day_of, day_start_ms
 from vigil_core.errors import PartitionsFailed
 from vigil_core.fills.source_keys import SourceHour
-from vigil_resources.reconciliation import RELATION
+from vigil_resources.health.reconciliation import RELATION
 from vigil_resources.wiring import open_reconciliation
 
 pytestmark = pytest.mark.slow

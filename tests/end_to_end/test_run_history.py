@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Installation
 from vigil_assets import run_history as module
 from vigil_assets.run_history import run_history
-from vigil_resources.pipeline_runs import PipelineRuns
+from vigil_resources.health.pipeline_runs import PipelineRuns
 
 pytestmark = pytest.mark.slow
 

@@ -21,11 +21,11 @@ from vigil_core.fills.arrow import frame_table, joined
 from vigil_core.fills.schema import LAKE_SCHEMA
 from vigil_core.fills.source_keys import SourceHour
 from vigil_resources import spark_lake
-from vigil_resources.decoding import part_writer
-from vigil_resources.lake import Lake
-from vigil_resources.raw_fills import Manifest
-from vigil_resources.store import Store
-from vigil_resources.warehouse import DERIVED
+from vigil_resources.database.warehouse import DERIVED
+from vigil_resources.files.decoding import part_writer
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.raw_fills import Manifest
+from vigil_resources.files.store import Store
 from vigil_sandbox.world import TINY, write_world
 
 FIRST = TINY.first_day

@@ -13,8 +13,8 @@ from tests.conftest import Installation, installed
 from vigil_cli.backfill import backfill
 from vigil_core.artemis.parameters import DEFAULT, FEATURES, FLAGS
 from vigil_core.errors import LakeIncomplete
+from vigil_resources.artemis.training_set import ROWS
 from vigil_resources.settings import Settings
-from vigil_resources.training_set import ROWS
 from vigil_resources.wiring import open_training_set
 from vigil_sandbox.world import TINY, write_world
 

@@ -18,10 +18,10 @@ from tests.reference.slow_reader import read_object
 from vigil_cli import database
 from vigil_cli.backfill import backfill
 from vigil_core.errors import BackendChanged
-from vigil_resources import schema_installer
-from vigil_resources.backends import Backend
+from vigil_resources.database import schema_installer
+from vigil_resources.database.backends import Backend
+from vigil_resources.database.warehouse import Warehouse
 from vigil_resources.statements import SchemaObject, manifest
-from vigil_resources.warehouse import Warehouse
 from vigil_sandbox.world import TINY, write_world
 
 FIRST = TINY.first_day

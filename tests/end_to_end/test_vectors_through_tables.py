@@ -12,8 +12,8 @@ from tests.conftest import Installation, installed
 from tests.core.artemis.test_features import assert_figure, cases, ids, is_close, tables_of
 from vigil_core.artemis.features import MarketTables, features
 from vigil_core.calendar import day_of
-from vigil_resources.artemis_tables import ArtemisTables
-from vigil_resources.snapshots import Snapshots
+from vigil_resources.artemis.snapshots import Snapshots
+from vigil_resources.database.day_tables import DayTables
 from vigil_resources.wiring import open_perp_balances
 
 COIN = pl.lit("BTC").alias("coin")
@@ -61,7 +61,7 @@ def stored(vigil: Installation, tables: MarketTables, t: int) -> MarketTables:
     day = day_of(t)
     with vigil.warehouse.connect() as connection:
         connection.execute(f"TRUNCATE {', '.join(RELATIONS)}")  # type: ignore[arg-type]
-    writer = ArtemisTables(vigil.warehouse)
+    writer = DayTables(vigil.warehouse)
     for relation, (frame, details) in relations(tables).items():
         writer.replace_day(day, {relation: frame}, "vector", time.monotonic(), details)
     reader = Given(writer, open_perp_balances(vigil.settings), ("BTC",))

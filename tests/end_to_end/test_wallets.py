@@ -13,8 +13,8 @@ from vigil_cli.backfill import backfill
 from vigil_core.artemis.fifo import match_days
 from vigil_core.artemis.wallet_profiles import fills_summary, peak_exposure, wallet_profiles
 from vigil_core.calendar import DAY_MS, day_start_ms
-from vigil_resources.artemis_tables import ArtemisTables
-from vigil_resources.wallets import FILLS, RELATIONS
+from vigil_resources.artemis.wallets import FILLS, RELATIONS
+from vigil_resources.database.day_tables import DayTables
 from vigil_sandbox.info_server import Answers, InfoServer
 from vigil_sandbox.world import TINY, write_world
 
@@ -52,7 +52,7 @@ def test_profiles_by_the_day_equal_those_of_all_fills_at_once(
     world: tuple[Installation, InfoServer],
 ) -> None:
     vigil, _ = world
-    tables = ArtemisTables(vigil.warehouse)
+    tables = DayTables(vigil.warehouse)
     days = [FIRST + timedelta(days=n) for n in range(TINY.day_count)]
     fills = [tables.read("artemis/perp_fills", FILLS, start=day_start_ms(day)) for day in days]
     matched = match_days(fills)

@@ -19,8 +19,8 @@ from typing import Any
 
 import psycopg
 
-from vigil_resources import store as store_module
-from vigil_resources.store import Store
+from vigil_resources.files import store as store_module
+from vigil_resources.files.store import Store
 
 
 def forks(*preload: str) -> ForkServerContext:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
 
 
 class Crash(Enum):

@@ -11,10 +11,11 @@ from typing import Any
 
 from tests.conftest import Installation
 from vigil_core.live.messages import Kind, Stream
-from vigil_resources.exchange_api import ExchangeApi, WeightBudget
-from vigil_resources.live_store import LiveStore
-from vigil_resources.live_tail import LiveTail, Pace
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.budget import WeightBudget
+from vigil_resources.live.store import LiveStore
+from vigil_resources.live.tail import LiveTail, Pace
 from vigil_sandbox.info_server import world_blocks
 
 FAST = Pace(

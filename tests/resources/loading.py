@@ -9,7 +9,7 @@ import lz4.frame
 
 from tests.conftest import Installation
 from vigil_core.fills.source_keys import SourceHour
-from vigil_resources.warehouse import LoadedDay
+from vigil_resources.database.warehouse import LoadedDay
 from vigil_resources.wiring import open_raw_fills
 
 

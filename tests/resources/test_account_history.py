@@ -12,8 +12,10 @@ import pytest
 from tests.conftest import Installation, installed
 from tests.reference.shared_files import shared_file
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_of, day_start_ms
-from vigil_resources.account_history import AccountHistory
-from vigil_resources.exchange_api import ExchangeApi, ExchangeSilent, WeightBudget
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.budget import WeightBudget
+from vigil_resources.exchange.errors import ExchangeSilent
+from vigil_resources.metrics.account_history import AccountHistory
 from vigil_sandbox.info_server import Answers, Fault, InfoServer, Manners, WireRow
 
 START = 1_772_323_200_000

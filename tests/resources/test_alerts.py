@@ -13,7 +13,7 @@ from tests.reference.shared_files import metric_vectors
 from tests.resources.desk import add_trader, change_trader, insert
 from vigil_core.calendar import DAY_MS, day_of, day_start_ms
 from vigil_core.desk.alerts import AccountRisk, AlertLimits, readings
-from vigil_resources.alerts import Alerts
+from vigil_resources.desk.alerts import Alerts
 
 CASES = [case for case in metric_vectors("signals") if "metrics" in case.values[0]["inputs"]]
 START = 1_757_289_600_000

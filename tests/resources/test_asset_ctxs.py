@@ -12,10 +12,10 @@ import pytest
 from tests.reference.shared_files import shared_file
 from vigil_core.errors import LakeIncomplete, ObjectMissing, UnreadableObject
 from vigil_core.snapshots.asset_ctxs import OBLIGATORY, SCHEMA, decode_day
-from vigil_resources import asset_ctxs
-from vigil_resources.asset_ctxs import AssetCtxs, Entry
+from vigil_resources.files import asset_ctxs
+from vigil_resources.files.asset_ctxs import AssetCtxs, Entry
+from vigil_resources.files.store import Store
 from vigil_resources.settings import Settings
-from vigil_resources.store import Store
 
 DAY = date(2025, 1, 1)
 RECORDED = "data/real/asset_ctxs/20250101_head.csv"

@@ -19,7 +19,7 @@ from vigil_core.calendar import DAY_MS, HOUR_MS, day_of, day_start_ms
 from vigil_core.desk.backtest_result import STEPS
 from vigil_core.desk.copying import exact
 from vigil_core.errors import BacktestMissing, InvalidBacktest
-from vigil_resources.backtests import Backtests
+from vigil_resources.desk.backtests import Backtests
 from vigil_resources.wiring import open_backtests
 
 FIRST = date(2025, 9, 1)

@@ -11,9 +11,9 @@ import pytest
 from tests.conftest import Installation
 from vigil_core.desk.leaderboard import UnreadableLeaderboard
 from vigil_core.desk.parameters import BOUNDS
-from vigil_resources.chats import Chats
-from vigil_resources.leaderboards import Leaderboards
-from vigil_resources.telegram import TelegramBot, TelegramFailed
+from vigil_resources.desk.chats import Chats
+from vigil_resources.desk.leaderboards import Leaderboards
+from vigil_resources.desk.telegram import TelegramBot, TelegramFailed
 
 TOKEN = "123:secret-of-the-bot"
 CHAT = "-100123"

@@ -12,7 +12,7 @@ from psycopg import sql
 from tests.conftest import Installation
 from tests.reference.shared_files import shared_file
 from vigil_core.calendar import day_start_ms
-from vigil_resources.warehouse import FOREVER
+from vigil_resources.database.warehouse import FOREVER
 
 VECTORS = "data/vectors/metrics/profile_classification.json"
 DAY = date(2025, 9, 1)

@@ -15,9 +15,9 @@ from psycopg import sql
 
 from vigil_core.fills.wide_integers import NULL_INT, WIDE_BYTES, WIDE_SCALE
 from vigil_core.metrics.walks import money
-from vigil_resources.copies import rows_in, rows_out
-from vigil_resources.copy_decoder import Kind, NumberTooLong
-from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.copies import rows_in, rows_out
+from vigil_resources.database.copy_decoder import Kind, NumberTooLong
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
 
 
 @pytest.fixture(scope="module")

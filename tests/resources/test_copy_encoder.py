@@ -12,8 +12,8 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from vigil_resources.copy_encoder import HEADER, TRAILER, CopyEncoder
-from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.copy_encoder import HEADER, TRAILER, CopyEncoder
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
 
 MONEY = pa.decimal128(38, 12)
 

@@ -22,9 +22,9 @@ from psycopg.types.json import Jsonb
 from tests.conftest import Installation, installed
 from tests.resources.desk import insert
 from vigil_core.errors import InvalidSetting
-from vigil_resources import deliveries
-from vigil_resources.deliveries import Deliveries, Targets, wait_ms
-from vigil_resources.embedded_postgres import free_port
+from vigil_resources.database.embedded_postgres import free_port
+from vigil_resources.desk import deliveries
+from vigil_resources.desk.deliveries import Deliveries, Targets, wait_ms
 from vigil_resources.settings import Settings
 
 PAYLOAD = {"kind": "alert", "rule": "drawdown_exceeded", "name": "A\nB", "value": -0.2}
@@ -175,7 +175,7 @@ def test_two_workers_never_send_the_same_message(vigil: Installation) -> None:
 
 KILLED = """
 import os, signal
-from vigil_resources import deliveries
+from vigil_resources.desk import deliveries
 from vigil_resources.settings import Settings
 from vigil_resources.wiring import open_deliveries
 send = deliveries.post

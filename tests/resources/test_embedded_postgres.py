@@ -13,13 +13,13 @@ import psycopg
 import pytest
 
 from vigil_core.errors import ServerNotRunning
-from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
 from vigil_resources.settings import PROJECT_ROOT
 
 SESSION = """
 import sys, time
 from pathlib import Path
-from vigil_resources.embedded_postgres import EmbeddedPostgres
+from vigil_resources.database.embedded_postgres import EmbeddedPostgres
 with EmbeddedPostgres(Path(sys.argv[1])).session():
     print("ready", flush=True)
     sys.stdin.readline()

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from vigil_core.calendar import day_start_ms
-from vigil_resources import schema_installer
-from vigil_resources.lake import DayOfLake, Lake
-from vigil_resources.raw_fills import RawFills
+from vigil_resources.database import schema_installer
+from vigil_resources.database.warehouse import DERIVED, Warehouse
+from vigil_resources.files.lake import DayOfLake, Lake
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.files.store import Store
 from vigil_resources.statements import SchemaObject, migrations
-from vigil_resources.store import Store
-from vigil_resources.warehouse import DERIVED, Warehouse
 from vigil_sandbox.world import TINY, write_world
 
 pytestmark = pytest.mark.slow

@@ -22,21 +22,18 @@ from hypothesis import strategies as st
 from tests.reference.shared_files import shared_file
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
 from vigil_core.errors import InvalidSetting
-from vigil_resources.exchange_api import (
-    FUNDING_SCHEMA,
-    USER_FUNDING_SCHEMA,
-    Charge,
+from vigil_resources.exchange.answers import FUNDING_SCHEMA, USER_FUNDING_SCHEMA
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.budget import Charge, WeightBudget
+from vigil_resources.exchange.cache import ExchangeCache, coin_folder
+from vigil_resources.exchange.errors import (
     CrowdedInstant,
-    ExchangeApi,
     ExchangeRefused,
     ExchangeSilent,
-    HttpTransport,
-    Reply,
     UnexpectedAnswer,
-    WeightBudget,
 )
-from vigil_resources.exchange_cache import ExchangeCache, coin_folder
-from vigil_resources.store import Store
+from vigil_resources.exchange.transport import HttpTransport, Reply
+from vigil_resources.files.store import Store
 from vigil_sandbox.info_server import Answers, Fault, InfoServer, Manners, WireRow
 
 MINUTE_MS = 60_000
@@ -818,7 +815,8 @@ def test_whoever_came_first_goes_first(tmp_path: Path) -> None:
 WORKER = """
 import sys
 from pathlib import Path
-from vigil_resources.exchange_api import ExchangeApi, WeightBudget
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.budget import WeightBudget
 url, folder, (start, calls), window = *sys.argv[1:3], map(int, sys.argv[3:5]), float(sys.argv[5])
 api = ExchangeApi(url, WeightBudget(Path(folder), 200, window_s=window))
 for _ in range(calls):

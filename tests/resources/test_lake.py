@@ -31,10 +31,10 @@ from tests.reference.hostile_lines import (
 from vigil_core.errors import LakeIncomplete, UnreadableObject
 from vigil_core.fills.schema import LAKE_SCHEMA
 from vigil_core.fills.source_keys import SourceHour
-from vigil_resources.lake import Lake
-from vigil_resources.ledger import LedgerEntry
-from vigil_resources.raw_fills import Manifest, RawFills
-from vigil_resources.store import Store
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.ledger import LedgerEntry
+from vigil_resources.files.raw_fills import Manifest, RawFills
+from vigil_resources.files.store import Store
 
 DAY = date(2025, 10, 27)
 NEXT_DAY = date(2025, 10, 28)
@@ -50,7 +50,7 @@ LATE_BLOCK = fill_line(time=NEXT_MIDNIGHT, oid=2)
 @pytest.fixture(autouse=True)
 def _waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other host is at these lakes."""
-    monkeypatch.setattr("vigil_resources.lake.time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr("vigil_resources.files.lake.time", SimpleNamespace(sleep=lambda _: None))
 
 
 class Bench:
@@ -391,7 +391,7 @@ def test_a_day_waits_for_another_host_that_is_at_one_of_its_objects(
     assert interrupt(bench, 2)
     # It is done while we wait.
     meanwhile = SimpleNamespace(sleep=lambda _: bench.take_in())
-    monkeypatch.setattr("vigil_resources.lake.time", meanwhile)
+    monkeypatch.setattr("vigil_resources.files.lake.time", meanwhile)
 
     assert bench.lake.day(DAY).rows == 1
 

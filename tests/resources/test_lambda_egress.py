@@ -24,8 +24,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from vigil_cli.__main__ import main
-from vigil_resources.exchange_api import ExchangeApi, ExchangeSilent, WeightBudget
-from vigil_resources.lambda_egress import (
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.budget import WeightBudget
+from vigil_resources.exchange.errors import ExchangeSilent
+from vigil_resources.exchange.lambda_egress import (
     HANDLER,
     NAME,
     FunctionFailed,

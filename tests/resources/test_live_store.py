@@ -12,11 +12,11 @@ import pytest
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.fills.schema import WAREHOUSE_COLUMNS
 from vigil_core.live.messages import FILL_COLUMNS, TRADE_COLUMNS, Kind, Stream
-from vigil_resources.lake import Lake
-from vigil_resources.live_store import Batch, LiveConfirmations, LiveStore
-from vigil_resources.raw_fills import RawFills
-from vigil_resources.store import Store
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.raw_fills import RawFills
+from vigil_resources.files.store import Store
+from vigil_resources.live.store import Batch, LiveConfirmations, LiveStore
 from vigil_sandbox.world import TINY, write_world
 
 NewDatabase = Callable[[], str]

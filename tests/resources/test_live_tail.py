@@ -19,9 +19,9 @@ from tests.resources.live import (
 )
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_start_ms
 from vigil_core.live.messages import Kind, Stream
-from vigil_resources import exchange_api
-from vigil_resources.live_store import LiveStore, SomebodyListens
-from vigil_resources.live_tail import LiveTail
+from vigil_resources.exchange import api as exchange_api
+from vigil_resources.live.store import LiveStore, SomebodyListens
+from vigil_resources.live.tail import LiveTail
 from vigil_sandbox.info_server import Fault, InfoServer, Manners
 from vigil_sandbox.stream_server import StreamFault, StreamManners, StreamServer
 from vigil_sandbox.world import TINY, write_world

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import lz4.frame
 import pytest
 
-from vigil_resources.lz4_lines import BrokenFrame, LineBatch, decompressed, line_batches
+from vigil_resources.files.lz4_lines import BrokenFrame, LineBatch, decompressed, line_batches
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:

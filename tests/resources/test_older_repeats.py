@@ -15,8 +15,8 @@ from tests.reference.slow_older_generations import (
     read_trade_line,
 )
 from vigil_core.fills.source_keys import Generation, SourceHour
-from vigil_resources.lake import Lake
-from vigil_resources.store import Store
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.store import Store
 
 HOUR = SourceHour(date(2025, 6, 24), 2, Generation.TRADES)
 

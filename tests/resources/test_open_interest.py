@@ -3,7 +3,7 @@
 import polars as pl
 
 from vigil_core.fills.schema import MONEY
-from vigil_resources.open_interest import _with_known_starts
+from vigil_resources.artemis.open_interest import _with_known_starts
 
 HOUR, STEP = 3_600_000, 300_000
 

@@ -16,8 +16,8 @@ from tests.conftest import Installation, installed
 from tests.resources.desk import ADDRESS, add_trader, change_trader, insert
 from vigil_core.calendar import DAY_MS, day_of
 from vigil_core.errors import NotLoaded
-from vigil_resources.alerts import Alerts
-from vigil_resources.paper import PaperTrading
+from vigil_resources.desk.alerts import Alerts
+from vigil_resources.desk.paper import PaperTrading
 
 START = 1_757_289_600_000
 FIRST = day_of(START)

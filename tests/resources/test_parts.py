@@ -16,8 +16,8 @@ from tests.reference.hostile_lines import VICTIM, make_block, make_fill, to_line
 from tests.reference.shared_files import shared_file
 from vigil_core.fills.node_format import KNOWN_KEYS
 from vigil_core.fills.source_keys import Generation, SourceHour
-from vigil_resources.lake import Lake
-from vigil_resources.store import Store
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.store import Store
 
 DAY = date(2025, 10, 27)
 FOLDER = "data/real/node_fills_by_block/"

@@ -18,9 +18,9 @@ from obstore.exceptions import PermissionDeniedError
 from vigil_core.artemis.balances import ACCOUNT_SCHEMA, POSITION_SCHEMA
 from vigil_core.calendar import DAY_MS, day_start_ms
 from vigil_core.errors import LakeIncomplete, ObjectMissing, StoreFailed, UnreadableObject
-from vigil_resources import perp_balances
-from vigil_resources.perp_balances import DOCUMENTED, REAL, Entry, PerpBalances
-from vigil_resources.store import Listed, Store
+from vigil_resources.files import perp_balances
+from vigil_resources.files.perp_balances import DOCUMENTED, REAL, Entry, PerpBalances
+from vigil_resources.files.store import Listed, Store
 from vigil_sandbox.world import TINY, World, write_world
 
 DAY = date(2025, 11, 2)

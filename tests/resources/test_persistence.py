@@ -19,8 +19,8 @@ from vigil_core.metrics.persistence import (
     persistence,
     rolls_of,
 )
-from vigil_resources.artemis_tables import ArtemisTables
-from vigil_resources.persistence import PersistenceTests
+from vigil_resources.database.day_tables import DayTables
+from vigil_resources.metrics.persistence import PersistenceTests
 from vigil_sandbox.track_records import TrackRecords, TrackSpec, track_records
 
 SPEC = TrackSpec(
@@ -59,7 +59,7 @@ def world(vigil: Installation) -> TrackRecords:
 
 def test_the_table_gives_what_the_records_give(vigil: Installation, world: TrackRecords) -> None:
     """And as of an earlier day what the records until then give."""
-    tests = PersistenceTests(ArtemisTables(vigil.warehouse))
+    tests = PersistenceTests(DayTables(vigil.warehouse))
     last = day_of(max(world.days))
     for day in (last, last - timedelta(days=50)):
         end = day_start_ms(day) + DAY_MS
@@ -105,7 +105,7 @@ def test_labels_are_those_that_hold_at_the_formation_s_end(
             "INSERT INTO label_state VALUES (%s, '', 0)",
             [[end - DAY_MS] for end in (*ends[:2], *ends[3:])],
         )
-    tests, last = PersistenceTests(ArtemisTables(vigil.warehouse)), day_of(max(world.days))
+    tests, last = PersistenceTests(DayTables(vigil.warehouse)), day_of(max(world.days))
     bearers = {
         SEED_100K: [[first], *[[first, later]] * 6],
         VIGIL_V1: [[], [later], *[[]] * 5],
@@ -133,7 +133,7 @@ def test_labels_are_those_that_hold_at_the_formation_s_end(
 
 def test_hours_that_are_missing_count_by_the_hour(vigil: Installation, world: TrackRecords) -> None:
     """Twelve hours of the first formation are put up with, sixty are not."""
-    tests = PersistenceTests(ArtemisTables(vigil.warehouse))
+    tests = PersistenceTests(DayTables(vigil.warehouse))
     last = day_of(max(world.days))
 
     def reasons(days: int) -> list[str | None]:
@@ -152,7 +152,7 @@ def test_hours_that_are_missing_count_by_the_hour(vigil: Installation, world: Tr
 
 
 def test_an_unpriced_fee_leaves_its_trader_out(vigil: Installation, world: TrackRecords) -> None:
-    tests = PersistenceTests(ArtemisTables(vigil.warehouse))
+    tests = PersistenceTests(DayTables(vigil.warehouse))
     last = day_of(max(world.days))
     before = tests.build(last).rolls.filter(pl.col("variant") == "net_pnl>net_pnl")
     busiest = world.daily["user_address"].mode()[0]
@@ -166,7 +166,7 @@ def test_an_unpriced_fee_leaves_its_trader_out(vigil: Installation, world: Track
 
 
 def test_an_empty_warehouse_has_too_few_days(vigil: Installation) -> None:
-    made = PersistenceTests(ArtemisTables(vigil.warehouse)).build(date(2025, 9, 1))
+    made = PersistenceTests(DayTables(vigil.warehouse)).build(date(2025, 9, 1))
     assert made.rolls.is_empty()
     assert set(made.summary["reason"]) == {TOO_FEW}
     [row] = vigil.records("SELECT count(*) AS rows FROM persistence_test WHERE NOT is_simulated")

@@ -16,8 +16,8 @@ from tests.resources.test_signal_quality import add_copy, add_signal
 from vigil_core.calendar import DAY_MS, day_of
 from vigil_core.desk.promotion import Needs, Record, conditions
 from vigil_core.errors import IsArchived, NotFound, NotPromotable, StaleVersion
-from vigil_resources.intents import Intents
-from vigil_resources.promotions import Promotions
+from vigil_resources.desk.intents import Intents
+from vigil_resources.desk.promotions import Promotions
 
 START = 1_757_289_600_000
 GOOD = Record(

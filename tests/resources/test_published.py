@@ -15,9 +15,9 @@ from tests.resources.test_round_trips import COINS, DAYS, USERS
 from tests.resources.test_trader_metrics import build, load
 from vigil_core.calendar import DAY_MS
 from vigil_core.errors import NotLoaded
-from vigil_resources.explorer import SORTS, CursorNotOurs, Explorer, Sort, TraderFilter
-from vigil_resources.markets import Markets
-from vigil_resources.published import Published, PublishedTraders
+from vigil_resources.metrics.explorer import SORTS, CursorNotOurs, Explorer, Sort, TraderFilter
+from vigil_resources.metrics.markets import Markets
+from vigil_resources.metrics.published import Published, PublishedTraders
 
 AT = DAYS[-1] + DAY_MS
 

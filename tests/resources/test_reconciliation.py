@@ -18,8 +18,8 @@ from vigil_core.calendar import day_start_ms
 from vigil_core.errors import NotLoaded
 from vigil_core.fills.schema import MONEY
 from vigil_core.fills.source_keys import SourceHour
-from vigil_resources.artemis_tables import ArtemisTables
-from vigil_resources.reconciliation import Finding
+from vigil_resources.database.day_tables import DayTables
+from vigil_resources.health.reconciliation import Finding
 from vigil_resources.wiring import open_perp_balances, open_raw_fills, open_reconciliation
 
 Block = dict[str, Any]
@@ -406,7 +406,7 @@ def write_balances(vigil: Installation, day: date, ms: int, held: dict[str, str]
     open_perp_balances(vigil.settings).take_in(day)
     accounts = open_perp_balances(vigil.settings).accounts(day)
     frame = accounts.with_columns(pl.col("account_value").cast(MONEY))
-    tables = ArtemisTables(vigil.warehouse)
+    tables = DayTables(vigil.warehouse)
     tables.replace_day(day, {"account_balances": frame}, "test", time.monotonic())
 
 

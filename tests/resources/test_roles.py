@@ -11,8 +11,8 @@ from psycopg import sql
 
 from tests.conftest import Installation, installed
 from vigil_resources.api_keys import ApiKeys
-from vigil_resources.roles import Role, address_as
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database.roles import Role, address_as
+from vigil_resources.database.warehouse import Warehouse
 from vigil_resources.wiring import database_url
 
 

@@ -15,7 +15,7 @@ from tests.conftest import Installation
 from tests.reference.round_trips import Fill, follow, random_fills
 from vigil_core.calendar import DAY_MS, day_of, day_start_ms
 from vigil_resources import statements
-from vigil_resources.round_trips import RELATION
+from vigil_resources.database.round_trips import RELATION
 
 FIRST = day_start_ms(date(2025, 9, 1))
 DAYS = [FIRST + i * DAY_MS for i in range(6)]

@@ -20,7 +20,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.harness.ceph import ceph_gateway, missing_programs
 from vigil_core.errors import ObjectMissing, VigilError
-from vigil_resources.store import Store
+from vigil_resources.files.store import Store
 
 BUCKET = "conformance"
 REGION = "us-east-1"

@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vigil_resources.scratch import scratch_folder
-from vigil_resources.store import Store
+from vigil_resources.files.scratch import scratch_folder
+from vigil_resources.files.store import Store
 
 
 def test_folder_of_a_killed_process_goes_with_the_next(tmp_path: Path) -> None:
     program = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from vigil_resources.scratch import scratch_folder\n"
+        "from vigil_resources.files.scratch import scratch_folder\n"
         "with scratch_folder(Path(sys.argv[1])) as folder:\n"
         "    (folder / 'object').write_text('x')\n    print('there', flush=True)\n"
         "    time.sleep(60)"

@@ -8,9 +8,9 @@ from typing import cast
 import pytest
 
 from vigil_core.errors import InvalidSetting
-from vigil_resources.chats import Chats
+from vigil_resources.desk.chats import Chats
+from vigil_resources.desk.telegram import TelegramBot, TelegramFailed
 from vigil_resources.settings import Settings
-from vigil_resources.telegram import TelegramBot, TelegramFailed
 
 WORD = "hush7f3a"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from vigil_core.errors import LakeIncomplete
-from vigil_resources.lake import Lake
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.store import Store
 from vigil_resources.spark_lake import FUNCTIONS, aggregates, in_spark, in_spark_function
 from vigil_resources.statements import manifest, models
-from vigil_resources.store import Store
 
 OBJECTS = {o.name: o for o in manifest()}
 

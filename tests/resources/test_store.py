@@ -17,8 +17,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from vigil_core.errors import NotWritten, ObjectMissing, UnreadableObject
-from vigil_resources import store as store_module
-from vigil_resources.store import Listed, Store, read_chunks
+from vigil_resources.files import store as store_module
+from vigil_resources.files.store import Listed, Store, read_chunks
 
 BUCKET = "node-data"
 FAKE = {

@@ -14,8 +14,8 @@ from tests.reference.trader_metrics import trader_days, window_figures
 from tests.resources.test_round_trips import COINS, DAYS, USERS, assert_as_followed, of_day, put
 from vigil_core.calendar import DAY_MS, day_of
 from vigil_core.errors import NotLoaded
-from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
-from vigil_resources.warehouse import DERIVED
+from vigil_resources.database.warehouse import DERIVED
+from vigil_resources.metrics.trader_metrics import TraderLabels, TraderMetrics
 
 OF_A_DAY = ("net_pnl", "mark_to_market_pnl", "exposure_usd", "peak_exposure_usd")
 WINDOWS = {"30d": 30, "90d": 90, "all": None}

@@ -11,8 +11,8 @@ from psycopg import sql
 from tests.conftest import Installation, installed
 from tests.reference.shared_files import metric_vectors
 from vigil_core.calendar import DAY_MS, day_of
-from vigil_resources.trader_metrics import TraderMetrics
-from vigil_resources.warehouse import DERIVED
+from vigil_resources.database.warehouse import DERIVED
+from vigil_resources.metrics.trader_metrics import TraderMetrics
 
 CASES = metric_vectors("trades_from_fills")
 DAY = 1_757_289_600_000

@@ -14,10 +14,10 @@ from tests.resources.loading import load_day, take_in, write_hour
 from vigil_core.calendar import day_start_ms
 from vigil_core.errors import ContradictingFills, MigrationChanged, NotLoaded
 from vigil_core.fills.source_keys import SourceHour, hours_of_day
-from vigil_resources import schema_installer
-from vigil_resources import warehouse as warehouse_module
+from vigil_resources.database import schema_installer
+from vigil_resources.database import warehouse as warehouse_module
+from vigil_resources.database.warehouse import BUCKET, DERIVED, LoadedDay
 from vigil_resources.statements import SchemaObject, models
-from vigil_resources.warehouse import BUCKET, DERIVED, LoadedDay
 
 DAY = date(2026, 3, 15)
 TIME = 1_773_536_400_000

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from vigil_resources.exchange_api import ExchangeApi, WeightBudget
+from vigil_resources.exchange.api import ExchangeApi
+from vigil_resources.exchange.budget import WeightBudget
 from vigil_sandbox.info_server import (
     REFUSAL,
     Answers,

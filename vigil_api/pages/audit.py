@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vigil_api.pages.rendering import explorer_of, page
-from vigil_resources.explorer import Explorer, Rows
+from vigil_resources.metrics.explorer import Explorer, Rows
 
 router = APIRouter(include_in_schema=False)
 

@@ -21,11 +21,11 @@ from vigil_core.calendar import day_of, day_start_ms
 from vigil_core.desk.backtest_request import MOST_TRADERS, decimal_text
 from vigil_core.errors import InvalidBacktest
 from vigil_core.thinning import thinned
-from vigil_resources.backtest_reads import BacktestReads
-from vigil_resources.backtests import Backtest
-from vigil_resources.desk import Desk
-from vigil_resources.explorer import Explorer
-from vigil_resources.traders import Traders
+from vigil_resources.desk.backtest_reads import BacktestReads
+from vigil_resources.desk.backtests import Backtest
+from vigil_resources.desk.reads import Desk
+from vigil_resources.desk.traders import Traders
+from vigil_resources.metrics.explorer import Explorer
 from vigil_resources.wiring import open_backtests
 
 router = APIRouter(include_in_schema=False)

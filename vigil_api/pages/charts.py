@@ -13,7 +13,7 @@ from vigil_api.problems import Problem
 from vigil_core.calendar import DAY_MS, HOUR_MS
 from vigil_core.metrics.catalogue import WINDOWS
 from vigil_core.thinning import thinned
-from vigil_resources.explorer import Explorer
+from vigil_resources.metrics.explorer import Explorer
 
 router = APIRouter(prefix="/charts", include_in_schema=False)
 

@@ -15,7 +15,7 @@ from vigil_core.metrics.comparison import (
     MOST,
     REDUNDANT_ABOVE,
 )
-from vigil_resources.explorer import Explorer, Pair, Rows
+from vigil_resources.metrics.explorer import Explorer, Pair, Rows
 
 router = APIRouter(include_in_schema=False)
 

@@ -14,7 +14,7 @@ from vigil_api.problems import Problem
 from vigil_api.schemas import Models, SettingsIn
 from vigil_core.desk.backtest_request import decimal_text
 from vigil_core.desk.parameters import Bounds
-from vigil_resources.traders import Trader, TraderSettings
+from vigil_resources.desk.traders import Trader, TraderSettings
 
 MOST_FIELDS = 2_000
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from vigil_api.pages.numbers import REASONS
 from vigil_api.pages.rendering import explorer_of, page
 from vigil_core.metrics.catalogue import FAMILIES
-from vigil_resources.explorer import Explorer
+from vigil_resources.metrics.explorer import Explorer
 
 router = APIRouter(include_in_schema=False)
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from vigil_api.pages.rendering import explorer_of, page
 from vigil_core.calendar import DAY_MS, day_of
-from vigil_resources.explorer import Explorer, Rows
+from vigil_resources.metrics.explorer import Explorer, Rows
 
 router = APIRouter(include_in_schema=False)
 

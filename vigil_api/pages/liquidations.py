@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from vigil_api.pages.rendering import explorer_of, page, query_of
 from vigil_core.calendar import DAY_MS
-from vigil_resources.explorer import Explorer, Rows
+from vigil_resources.metrics.explorer import Explorer, Rows
 
 router = APIRouter(include_in_schema=False)
 

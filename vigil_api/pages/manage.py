@@ -12,10 +12,10 @@ from vigil_api.pages.rendering import Held, is_part, page, part, query_of
 from vigil_api.problems import Problem
 from vigil_api.routes.requests import TraderId
 from vigil_api.security import Manager
-from vigil_resources.alert_log import Alert, AlertLog
-from vigil_resources.desk import Desk
-from vigil_resources.explorer import Row
-from vigil_resources.traders import Traders
+from vigil_resources.desk.alert_log import Alert, AlertLog
+from vigil_resources.desk.reads import Desk
+from vigil_resources.desk.traders import Traders
+from vigil_resources.metrics.explorer import Row
 
 router = APIRouter(include_in_schema=False)
 

@@ -13,8 +13,8 @@ from vigil_api.pages.rendering import Held, page, query_of
 from vigil_api.routes.requests import TraderId
 from vigil_core.calendar import day_start_ms
 from vigil_core.thinning import thinned
-from vigil_resources.signals import Signals
-from vigil_resources.traders import Traders
+from vigil_resources.desk.signals import Signals
+from vigil_resources.desk.traders import Traders
 
 router = APIRouter(include_in_schema=False)
 

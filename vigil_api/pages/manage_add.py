@@ -24,10 +24,10 @@ from vigil_core.desk.chat_messages import UnreadableExport
 from vigil_core.desk.leaderboard import UnreadableLeaderboard
 from vigil_core.desk.parameters import SOURCES
 from vigil_core.errors import Duplicate, OutOfBounds
-from vigil_resources.desk import RANKED_BY, Desk
-from vigil_resources.explorer import Explorer
-from vigil_resources.published import OURS
-from vigil_resources.traders import Origin, Trader, Traders, default_settings
+from vigil_resources.desk.reads import RANKED_BY, Desk
+from vigil_resources.desk.traders import Origin, Trader, Traders, default_settings
+from vigil_resources.metrics.explorer import Explorer
+from vigil_resources.metrics.published import OURS
 from vigil_resources.wiring import open_chats, open_leaderboards
 
 router = APIRouter(include_in_schema=False)

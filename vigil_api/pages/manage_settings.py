@@ -20,10 +20,10 @@ from vigil_api.routes.requests import TraderId
 from vigil_api.security import Manager
 from vigil_core.desk.copy_filter import base_symbol
 from vigil_core.errors import Duplicate, IsArchived, NotPromotable, OutOfBounds, StaleVersion
-from vigil_resources.desk import Desk
-from vigil_resources.explorer import Explorer
-from vigil_resources.promotions import Promotions
-from vigil_resources.traders import Trader, Traders, Which
+from vigil_resources.desk.promotions import Promotions
+from vigil_resources.desk.reads import Desk
+from vigil_resources.desk.traders import Trader, Traders, Which
+from vigil_resources.metrics.explorer import Explorer
 
 router = APIRouter(include_in_schema=False)
 

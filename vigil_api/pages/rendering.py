@@ -18,7 +18,7 @@ from starlette.responses import Response
 from vigil_api.database import Connection
 from vigil_api.pages import drawings, numbers, outcomes
 from vigil_api.pages.assets import static_url
-from vigil_resources.explorer import Explorer
+from vigil_resources.metrics.explorer import Explorer
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 

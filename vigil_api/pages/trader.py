@@ -12,9 +12,9 @@ from vigil_api.pages.rendering import explorer_of, page, query_of
 from vigil_api.problems import Problem
 from vigil_core.calendar import DAY_MS, day_of, day_start_ms
 from vigil_core.metrics.catalogue import WINDOWS
-from vigil_resources.explorer import Explorer, Row, Rows
-from vigil_resources.published import OURS
-from vigil_resources.warehouse import CLASSIFIED_BY
+from vigil_resources.database.warehouse import CLASSIFIED_BY
+from vigil_resources.metrics.explorer import Explorer, Row, Rows
+from vigil_resources.metrics.published import OURS
 
 router = APIRouter(include_in_schema=False)
 

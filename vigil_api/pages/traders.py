@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vigil_api.pages.rendering import explorer_of, page, query_of
-from vigil_resources.explorer import (
+from vigil_resources.metrics.explorer import (
     DEFAULT_SORT,
     CursorNotOurs,
     Explorer,

@@ -28,7 +28,7 @@ from vigil_api.values import (
     TimeIn,
     Word,
 )
-from vigil_resources.backtest_reads import BacktestReads
+from vigil_resources.desk.backtest_reads import BacktestReads
 from vigil_resources.wiring import open_backtests
 
 

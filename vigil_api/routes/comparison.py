@@ -10,7 +10,7 @@ from vigil_api.schemas import Out
 from vigil_api.security import Reader
 from vigil_api.values import Money, Ratio, Time
 from vigil_core.metrics.comparison import AXES, FEWEST, MOST
-from vigil_resources.explorer import Explorer, Pair
+from vigil_resources.metrics.explorer import Explorer, Pair
 
 router = APIRouter(prefix="/api/traders", tags=["traders"])
 

@@ -29,7 +29,7 @@ from vigil_api.values import (
     rfc3339,
     to_ms,
 )
-from vigil_resources.markets import Markets
+from vigil_resources.metrics.markets import Markets
 
 router = APIRouter(prefix="/api", tags=["markets"])
 

@@ -15,9 +15,9 @@ from vigil_api.values import DayIn, Money, Ratio, Time, exact
 from vigil_core.calendar import day_start_ms
 from vigil_core.errors import NotFound
 from vigil_core.metrics.catalogue import WINDOWS
-from vigil_resources.markets import Markets
-from vigil_resources.trader_report import FoundFamily, FoundFigure, families
-from vigil_resources.traders import Traders, Which
+from vigil_resources.desk.traders import Traders, Which
+from vigil_resources.metrics.markets import Markets
+from vigil_resources.metrics.trader_report import FoundFamily, FoundFigure, families
 
 router = APIRouter(prefix="/api/traders", tags=["metrics"])
 

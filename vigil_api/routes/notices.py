@@ -10,8 +10,8 @@ from vigil_api.routes.requests import Reading, Writing
 from vigil_api.schemas import Out, Page
 from vigil_api.security import Manager, Reader
 from vigil_api.values import Ratio, Time
-from vigil_resources.alert_log import AlertLog
-from vigil_resources.intents import Intents
+from vigil_resources.desk.alert_log import AlertLog
+from vigil_resources.desk.intents import Intents
 
 router = APIRouter(prefix="/api", tags=["notices"])
 

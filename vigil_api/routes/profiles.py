@@ -21,7 +21,7 @@ from vigil_api.values import (
     Time,
 )
 from vigil_core.calendar import day_start_ms
-from vigil_resources.markets import Markets, ProfileSort
+from vigil_resources.metrics.markets import Markets, ProfileSort
 
 router = APIRouter(prefix="/api/profiles", tags=["profiles"])
 

@@ -10,8 +10,8 @@ from vigil_api.routes.requests import Reading, TraderId, Writing
 from vigil_api.schemas import Body, Out, TraderOut, versioned
 from vigil_api.security import Manager, Reader
 from vigil_api.values import Time
-from vigil_resources.promotions import Promotions
-from vigil_resources.traders import Traders
+from vigil_resources.desk.promotions import Promotions
+from vigil_resources.desk.traders import Traders
 
 router = APIRouter(prefix="/api/traders", tags=["promotions"])
 

@@ -9,8 +9,8 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 
 from vigil_api.database import Connection, Database
+from vigil_resources.desk.traders import Which
 from vigil_resources.settings import Settings
-from vigil_resources.traders import Which
 
 
 class _TraderIds(Convertor[str]):

@@ -24,8 +24,8 @@ from vigil_api.values import (
     TimeIn,
     Trader,
 )
-from vigil_resources.signals import Signals, StatedSignal
-from vigil_resources.traders import Traders
+from vigil_resources.desk.signals import Signals, StatedSignal
+from vigil_resources.desk.traders import Traders
 
 router = APIRouter(prefix="/api", tags=["signals"])
 

@@ -27,7 +27,7 @@ from vigil_api.schemas import (
 from vigil_api.security import Manager, Reader
 from vigil_api.values import COIN_PATTERN, LINE_PATTERN
 from vigil_core.desk.parameters import STATES
-from vigil_resources.traders import SORTS, Origin, Sort, Trader, TraderFilter, Traders
+from vigil_resources.desk.traders import SORTS, Origin, Sort, Trader, TraderFilter, Traders
 
 _KEY_TYPES: dict[Sort, type] = {"priority": int, "name": str, "created": int, "updated": int}
 _MADE: dict[int | str, dict[str, Any]] = {

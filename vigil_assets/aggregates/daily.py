@@ -7,8 +7,8 @@ import dagster as dg
 
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import BY_DAY, days_of, report_day
+from vigil_resources.database.warehouse import Warehouse
 from vigil_resources.statements import models
-from vigil_resources.warehouse import Warehouse
 
 DESCRIPTIONS = {
     "trader_daily": "One row per UTC day and trader: fills, volume, PnL, fees in USD, roles.",

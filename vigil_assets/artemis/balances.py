@@ -9,8 +9,8 @@ from vigil_assets.artemis.together import build_days, daily_relations
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import BY_DAY, days_of, report_day
 from vigil_assets.plots import open_interest_plot
-from vigil_resources.open_interest import RELATIONS, OpenInterest
-from vigil_resources.perp_balances import PerpBalances
+from vigil_resources.artemis.open_interest import RELATIONS, OpenInterest
+from vigil_resources.files.perp_balances import PerpBalances
 
 DESCRIPTIONS = {
     "oi_history": "Open interest per perp: counted in the balances, carried by the fills.",

@@ -4,7 +4,7 @@ import dagster as dg
 
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import BY_DAY, days_of, report_day
-from vigil_resources.funding_history import FundingHistory
+from vigil_resources.artemis.funding_history import FundingHistory
 
 
 @dg.asset(group_name="artemis", kinds={"postgres"}, code_version="1", **BY_DAY)

@@ -6,7 +6,7 @@ import dagster as dg
 
 from vigil_assets.artemis.together import build_days, daily_relations
 from vigil_assets.automation.retries import patient
-from vigil_resources.market_history import RELATIONS, MarketHistory
+from vigil_resources.artemis.market_history import RELATIONS, MarketHistory
 
 DESCRIPTIONS = {
     "candles": "One row per perp and minute, and per five minutes; flat where nothing was traded.",

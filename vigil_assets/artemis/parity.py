@@ -5,8 +5,8 @@ from datetime import date
 
 import dagster as dg
 
-from vigil_resources.live_snapshots import parity_report
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.artemis.live_snapshots import parity_report
+from vigil_resources.database.warehouse import Warehouse
 
 
 @dg.asset_check(

@@ -7,7 +7,7 @@ from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import BY_DAY, days_of, report_day
 from vigil_assets.plots import feature_plot, label_plot
 from vigil_core.artemis.parameters import DEFAULT, FLAGS
-from vigil_resources.snapshots import Snapshots
+from vigil_resources.artemis.snapshots import Snapshots
 
 
 @dg.asset(

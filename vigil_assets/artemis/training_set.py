@@ -6,7 +6,7 @@ from vigil_assets.artemis.snapshots import feature_snapshots, snapshot_labels
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of
 from vigil_core.artemis.parameters import DEFAULT
-from vigil_resources.training_set import TrainingSet
+from vigil_resources.artemis.training_set import TrainingSet
 
 
 @dg.asset(

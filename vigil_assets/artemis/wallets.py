@@ -6,7 +6,7 @@ import dagster as dg
 
 from vigil_assets.artemis.together import build_days, daily_relations
 from vigil_assets.automation.retries import patient
-from vigil_resources.wallets import RELATIONS, Wallets
+from vigil_resources.artemis.wallets import RELATIONS, Wallets
 
 DESCRIPTIONS = {
     "wallet_profiles": "One row per wallet, day's end and window, from lots first in, first out.",

@@ -10,7 +10,7 @@ from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_assets.plots import rank_ic_plot
 from vigil_core.calendar import day_of
 from vigil_core.metrics.persistence import ZERO_BY_CHANCE, Persistence
-from vigil_resources.persistence import PersistenceTests
+from vigil_resources.metrics.persistence import PersistenceTests
 
 _BESIDE = (
     "top_repeat_rate",

@@ -7,7 +7,7 @@ import dagster as dg
 
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
-from vigil_resources.reconciliation import RELATION, Finding, Reconciliation, Severity
+from vigil_resources.health.reconciliation import RELATION, Finding, Reconciliation, Severity
 
 MOST_ROWS_SHOWN = 40
 """Of examples of one day; all of them stand in the table."""

@@ -7,7 +7,7 @@ import dagster as dg
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_assets.plots import class_changes_plot
-from vigil_resources.warehouse import CLASSIFIED_BY, Warehouse
+from vigil_resources.database.warehouse import CLASSIFIED_BY, Warehouse
 
 OURS = "vigil_v1"
 

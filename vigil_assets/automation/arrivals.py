@@ -13,8 +13,8 @@ from vigil_assets.automation.judge import LINE, Judge
 from vigil_assets.automation.status import SCHEDULES, SENSORS
 from vigil_assets.staleness import batches
 from vigil_core.errors import LakeIncomplete
-from vigil_resources.lake import Lake
-from vigil_resources.raw_fills import Manifest, RawFills
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.raw_fills import Manifest, RawFills
 from vigil_resources.settings import Settings
 from vigil_resources.statements import models
 

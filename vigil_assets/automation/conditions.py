@@ -22,10 +22,10 @@ from vigil_core.artemis.parameters import LONGEST_HORIZON_MS
 from vigil_core.calendar import DAY_MS, HOUR_MS, day_of, day_start_ms
 from vigil_core.errors import VigilError
 from vigil_core.fills.source_keys import hours_of_day
-from vigil_resources.market_history import RELATIONS as MARKET
+from vigil_resources.artemis.market_history import RELATIONS as MARKET
+from vigil_resources.database.warehouse import DERIVED
 from vigil_resources.settings import Settings
 from vigil_resources.statements import models
-from vigil_resources.warehouse import DERIVED
 from vigil_resources.wiring import open_reconciliation, open_warehouse
 
 LOOKBACK_DAYS = 30
@@ -41,8 +41,8 @@ FINAL_AFTER_MS = HOUR_MS
 LATEST_MS = 3 * HOUR_MS
 """After a day's end, until it is built although hours are missing. They are built in later."""
 
-_HOURLY_FED = frozenset(models())
-"""Made of a day as far as it has come."""
+_KEPT_ABREAST = frozenset(models())
+"""Built again as hours of a day come. More is right of an unfinished day, but dearer."""
 
 _OPENING_HOURS = LONGEST_HORIZON_MS // HOUR_MS
 """Of a day, which the last labels of the day before look into."""
@@ -104,7 +104,7 @@ class _Tick:
         """
         if name in self._left_out:
             return []
-        if name in _HOURLY_FED:
+        if name in _KEPT_ABREAST:
             return list(self._awaits)
         opened = name in MARKET
         return [d for d in self._awaits if self._is_settled(d) or (opened and self._opens(d))]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from vigil_resources.run_failures import RunFailure, RunFailures
+from vigil_resources.health.run_failures import RunFailure, RunFailures
 
 MOST_RUNS = 50
 """Told at a tick."""

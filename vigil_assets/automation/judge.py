@@ -14,22 +14,22 @@ import dagster as dg
 
 from vigil_assets.staleness import POSITIONS, PROFILES, Staleness
 from vigil_core.calendar import DAY_MS, day_start_ms
-from vigil_resources.account_history import RELATION as ACCOUNTS
-from vigil_resources.exchange_api import PUBLIC_API
-from vigil_resources.funding_history import RELATION as FUNDING
-from vigil_resources.market_history import RELATIONS as MARKET
-from vigil_resources.open_interest import RELATIONS as INTEREST
-from vigil_resources.paper import RELATIONS as PAPER
-from vigil_resources.persistence import RELATION as PERSISTENCE
-from vigil_resources.published import RELATION as PUBLISHED
-from vigil_resources.reconciliation import RELATION as RECONCILIATION
+from vigil_resources.artemis.funding_history import RELATION as FUNDING
+from vigil_resources.artemis.market_history import RELATIONS as MARKET
+from vigil_resources.artemis.open_interest import RELATIONS as INTEREST
+from vigil_resources.artemis.snapshots import FEATURES, LABELS
+from vigil_resources.artemis.training_set import RELATION as TRAINING
+from vigil_resources.artemis.wallets import RELATIONS as WALLETS
+from vigil_resources.database.warehouse import DERIVED
+from vigil_resources.desk.paper import RELATIONS as PAPER
+from vigil_resources.exchange.transport import PUBLIC_API
+from vigil_resources.health.reconciliation import RELATION as RECONCILIATION
+from vigil_resources.metrics.account_history import RELATION as ACCOUNTS
+from vigil_resources.metrics.persistence import RELATION as PERSISTENCE
+from vigil_resources.metrics.published import RELATION as PUBLISHED
+from vigil_resources.metrics.trader_metrics import LABELS as TRADER_LABELS
+from vigil_resources.metrics.trader_metrics import METRICS
 from vigil_resources.settings import Settings
-from vigil_resources.snapshots import FEATURES, LABELS
-from vigil_resources.trader_metrics import LABELS as TRADER_LABELS
-from vigil_resources.trader_metrics import METRICS
-from vigil_resources.training_set import RELATION as TRAINING
-from vigil_resources.wallets import RELATIONS as WALLETS
-from vigil_resources.warehouse import DERIVED
 from vigil_resources.wiring import (
     open_account_history,
     open_asset_ctxs,

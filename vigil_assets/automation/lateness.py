@@ -6,7 +6,7 @@ import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState
 
 from vigil_assets.automation.status import SENSORS
-from vigil_resources.run_failures import RunFailures
+from vigil_resources.health.run_failures import RunFailures
 
 
 @dg.sensor(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from vigil_assets.automation.retries import patient
-from vigil_resources.backtests import Backtest, Backtests
+from vigil_resources.desk.backtests import Backtest, Backtests
 
 JOB = "run_backtests"
 _LINES = 20

@@ -6,9 +6,9 @@ import dagster as dg
 
 from vigil_assets.artemis.together import build_days, daily_relations
 from vigil_assets.automation.retries import patient
-from vigil_resources.alerts import Alerts
-from vigil_resources.deliveries import Deliveries
-from vigil_resources.paper import RELATIONS, PaperTrading
+from vigil_resources.desk.alerts import Alerts
+from vigil_resources.desk.deliveries import Deliveries
+from vigil_resources.desk.paper import RELATIONS, PaperTrading
 
 DESCRIPTIONS = {
     "paper_trades": "Signals of the followed traders, what the filter said, and the copies.",

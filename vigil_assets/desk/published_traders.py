@@ -4,7 +4,7 @@ import dagster as dg
 
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
-from vigil_resources.published import PublishedTraders
+from vigil_resources.metrics.published import PublishedTraders
 from vigil_resources.statements import query
 
 

@@ -10,8 +10,8 @@ from vigil_assets.partitions import BY_DAY, data_version, days_of, report_day
 from vigil_assets.plots import hourly_plot
 from vigil_core.calendar import HOURS_PER_DAY
 from vigil_core.fills.source_keys import SourceHour
-from vigil_resources.lake import DayOfLake, Lake
-from vigil_resources.raw_fills import RawFills
+from vigil_resources.files.lake import DayOfLake, Lake
+from vigil_resources.files.raw_fills import RawFills
 
 
 @dg.asset(

@@ -5,8 +5,8 @@ from datetime import date
 
 import dagster as dg
 
-from vigil_resources.live_store import LiveConfirmations
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database.warehouse import Warehouse
+from vigil_resources.live.store import LiveConfirmations
 
 
 @dg.asset_check(

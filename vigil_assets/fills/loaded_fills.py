@@ -8,9 +8,9 @@ import dagster as dg
 from vigil_assets.automation.retries import patient
 from vigil_assets.columns import warehouse_columns
 from vigil_assets.partitions import BY_DAY, data_version, days_of, report_day
-from vigil_resources.lake import DayOfLake, Lake
-from vigil_resources.raw_fills import Manifest
-from vigil_resources.warehouse import SIDE_BY_SIDE, LoadedDay, Warehouse
+from vigil_resources.database.warehouse import SIDE_BY_SIDE, LoadedDay, Warehouse
+from vigil_resources.files.lake import DayOfLake, Lake
+from vigil_resources.files.raw_fills import Manifest
 
 
 @dg.asset(

@@ -6,8 +6,8 @@ from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import BY_DAY, data_version, days_of, report_day
 from vigil_assets.plots import hourly_plot
 from vigil_core.calendar import HOURS_PER_DAY
-from vigil_resources.lake import Lake
-from vigil_resources.raw_fills import Manifest, RawFills
+from vigil_resources.files.lake import Lake
+from vigil_resources.files.raw_fills import Manifest, RawFills
 
 
 @dg.asset(group_name="raw", kinds={"s3", "lz4"}, code_version="1", **BY_DAY)

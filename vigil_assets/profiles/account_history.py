@@ -4,7 +4,7 @@ import dagster as dg
 
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
-from vigil_resources.account_history import AccountHistory
+from vigil_resources.metrics.account_history import AccountHistory
 
 
 @dg.asset(

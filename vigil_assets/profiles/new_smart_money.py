@@ -8,7 +8,7 @@ from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
 from vigil_core.calendar import day_of
 from vigil_core.new_smart_money import DEFAULT_CUTOFF, Finding
-from vigil_resources.new_smart_money import NewSmartMoney
+from vigil_resources.metrics.new_smart_money import NewSmartMoney
 
 _MOST_ROWS_SHOWN = 25
 _NAMES = {True: "new", False: "not_new", None: "unknown"}

@@ -4,9 +4,9 @@ import dagster as dg
 
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
-from vigil_resources.round_trips import FILLS, RELATION, definition
+from vigil_resources.database.round_trips import FILLS, RELATION, definition
+from vigil_resources.database.warehouse import Warehouse
 from vigil_resources.statements import query
-from vigil_resources.warehouse import Warehouse
 
 
 @dg.asset(

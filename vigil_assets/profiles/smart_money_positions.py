@@ -4,7 +4,7 @@ import dagster as dg
 
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
-from vigil_resources.warehouse import Warehouse
+from vigil_resources.database.warehouse import Warehouse
 
 
 @dg.asset(

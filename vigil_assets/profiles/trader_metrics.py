@@ -4,8 +4,8 @@ import dagster as dg
 
 from vigil_assets.automation.retries import patient
 from vigil_assets.partitions import DAILY, days_of, report_day
+from vigil_resources.metrics.trader_metrics import TraderLabels, TraderMetrics
 from vigil_resources.statements import query
-from vigil_resources.trader_metrics import TraderLabels, TraderMetrics
 
 
 @dg.asset(

@@ -14,7 +14,7 @@ from vigil_core.snapshots.asset_ctxs import (
     MINUTES_PER_DAY,
     SCHEMA,
 )
-from vigil_resources.asset_ctxs import AssetCtxs, Entry
+from vigil_resources.files.asset_ctxs import AssetCtxs, Entry
 
 CONTEXT_DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat())
 """UTC days from the first of the archive's files on."""

@@ -1,0 +1,1 @@
+"""The feature line: history of markets, snapshots with labels, wallets, training sets."""

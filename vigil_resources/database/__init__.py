@@ -1,0 +1,1 @@
+"""Postgres: server, schema, roles, and rows by the UTC day."""

@@ -1,0 +1,1 @@
+"""Followed traders: settings, signals, paper accounts, backtests, alerts and messages."""

@@ -1,0 +1,1 @@
+"""What the exchange streams before the hour's file is there."""
