@@ -1,12 +1,15 @@
 """Runs campaigns: `python -m chaos [NAME …] [--all] [--seed S]`; without a name, lists them."""
 
 import argparse
+import os
 import secrets
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.campaigns import Campaign, Result, Shared, campaigns, chosen, run
+from chaos.lanes import in_lanes, lanes
 from chaos.results import keep, newest, results_file, table, write_table
 from vigil_core.errors import VigilError
 from vigil_resources.settings import PROJECT_ROOT, Settings
@@ -32,6 +35,19 @@ def main() -> int:
         return 0
     seed = secrets.randbelow(2**31) if arguments.seed is None else arguments.seed
     print(f"seed {seed}: --seed {seed} repeats it", flush=True)
+    paths = lanes(asked) if arguments.lanes > 1 else [asked]
+    if len(paths) > 1:
+        missed = in_lanes(paths, seed, arguments.scale, file)
+    else:
+        missed = _one_after_another(asked, seed, arguments.scale, file)
+    print(f"{len(asked) - len(missed)} of {len(asked)} met their bar", flush=True)
+    if missed:
+        print(f"missed: {' '.join(missed)}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def _one_after_another(asked: Sequence[Campaign], seed: int, scale: float, file: Path) -> list[str]:
+    """Names of those that missed."""
     missed = []
     with tempfile.TemporaryDirectory(prefix="vigil-chaos-") as folder:
         # The embedded server runs as another user where we are root.
@@ -39,14 +55,11 @@ def main() -> int:
         with Shared(Path(folder)) as shared:
             for campaign in asked:
                 _announce(campaign)
-                result = run(campaign, shared, seed, arguments.scale)
+                result = run(campaign, shared, seed, scale)
                 _show(result)
                 keep(result, file)
                 missed += [] if result.outcome.passed else [campaign.name]
-    print(f"{len(asked) - len(missed)} of {len(asked)} met their bar", flush=True)
-    if missed:
-        print(f"missed: {' '.join(missed)}", file=sys.stderr)
-    return 1 if missed else 0
+    return missed
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,6 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--all", action="store_true", help="every campaign")
     parser.add_argument("--seed", type=int, help="of a run before; default: a new one")
     parser.add_argument("--scale", type=float, default=1.0, help="of the full size; 10: longer")
+    parser.add_argument(
+        "--lanes",
+        type=int,
+        choices=(1, 2),
+        default=min(2, os.cpu_count() or 1),
+        help="2: those on what callers say beside those on what is loaded; default: 2 on two cores",
+    )
     parser.add_argument("--table", action="store_true", help="write docs/reliability.md's table")
     return parser
 

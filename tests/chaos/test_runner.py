@@ -18,7 +18,8 @@ from chaos.campaigns import (
     chosen,
     run,
 )
-from chaos.results import keep, newest, table, write_table
+from chaos.lanes import in_lanes, lanes
+from chaos.results import keep, newest, results_file, table, write_table
 
 
 def outcome(context: Context) -> Outcome:
@@ -113,3 +114,23 @@ def test_the_program_fails_where_a_bar_is_missed(
         "test-draw",
         "test-missed",
     }
+
+
+def test_lanes_hold_every_campaign_once() -> None:
+    loads, callers = lanes(campaigns())
+    assert sorted([*loads, *callers], key=lambda one: one.number) == campaigns()
+    assert {campaign.name.partition("-")[0] for campaign in callers} == {"api", "fuzz"}
+    assert lanes(callers) == [callers]
+
+
+def test_lanes_run_beside_each_other_and_one_that_ends_early_has_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VIGIL_DATA_DIR", str(tmp_path))
+    [frames] = chosen(["fuzz-frames"])
+    # The second is unknown to the process that is to run it.
+    assert in_lanes([[frames], [ATTACK]], 3, 0.01, results_file(tmp_path)) == ["test-draw"]
+    assert newest(results_file(tmp_path))["fuzz-frames"]["seed"] == 3
+    said = capsys.readouterr().out
+    assert "fuzz-frames              |     met" in said
+    assert "no campaign is called test-draw" in said
