@@ -36,7 +36,12 @@ REASONS = {
 
 MINUS, THIN = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
 
-_STEPS = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"))
+_STEPS = tuple(
+    # 999,999.6 would round to a million of dollars.
+    (10**power - Decimal("0.5"), Decimal(10) ** power, letter)
+    for power, letter in ((12, "T"), (9, "B"), (6, "M"))
+)
+"""From where on a letter stands for how much."""
 
 
 def undefined(reason: str | None) -> Markup:
@@ -174,7 +179,7 @@ def words(code: str) -> str:
 
 def _figure(digits: str, value: Any, title: str, signed: bool) -> Markup:
     """With a sign where it tells gain from loss; the colour only repeats it."""
-    is_zero = not any(c in "123456789" for c in digits)
+    is_zero = not digits.strip("0.,")
     sign = "" if is_zero else MINUS if value < 0 else "+" if signed else ""
     tone = "" if not signed or is_zero else "loss" if value < 0 else "gain"
     title = title.replace("-", MINUS)
@@ -183,9 +188,8 @@ def _figure(digits: str, value: Any, title: str, signed: bool) -> Markup:
 
 
 def _short(amount: Decimal) -> str:
-    for size, letter in _STEPS:
-        # 999,999.6 would round to a million of dollars.
-        if amount >= size - Decimal("0.5"):
+    for least, size, letter in _STEPS:
+        if amount >= least:
             return f"{amount / size:.{2 if amount < 100 * size else 1}f}{THIN}{letter}"
     return f"{amount:,.0f}" if amount >= 1_000 or not amount else f"{amount:,.2f}"
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vigil_api.database import Connection
-from vigil_api.pages import drawings, numbers, outcomes
+from vigil_api.pages import drawings, labels, numbers, outcomes
 from vigil_api.pages.assets import static_url
 from vigil_resources.metrics.explorer import Explorer
 
@@ -38,10 +38,19 @@ THEMES = frozenset({"light", "dark"})
 _GZIP_LEVEL = 5
 
 
+class _Environment(Environment):
+    """Looks into a dictionary, as rows are, before it looks at what dictionaries can do."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 @cache
 def environment() -> Environment:
     """Templates and what they may call; a name that is not given is an error."""
-    made = Environment(
+    made = _Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
@@ -65,6 +74,8 @@ def environment() -> Environment:
         "words",
     ):
         made.filters[name] = getattr(numbers, name)
+    for name in ("address", "chip", "coins", "follow"):
+        made.filters[name] = getattr(labels, name)
     made.globals |= {
         "interval": numbers.interval,
         "undefined": numbers.undefined,
