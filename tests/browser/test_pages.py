@@ -33,8 +33,15 @@ def seen(context: BrowserContext, site: Site) -> Visit:
     return visit(context, site.url)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [
+        (WIDE, "light"),
+        (NARROW, "dark"),
+        pytest.param(WIDE, "dark", marks=pytest.mark.slow),
+        pytest.param(NARROW, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_every_page_is_whole(browser: Browser, site: Site, theme: str, width: int) -> None:
     size = {"width": width, "height": 900}
     assert tuple(site.pages) == NAMES

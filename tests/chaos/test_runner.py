@@ -123,6 +123,7 @@ def test_lanes_hold_every_campaign_once() -> None:
     assert lanes(callers) == [callers]
 
 
+@pytest.mark.slow
 def test_lanes_run_beside_each_other_and_one_that_ends_early_has_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

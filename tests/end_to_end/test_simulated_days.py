@@ -104,6 +104,7 @@ def test_dagster_knows_every_partition_and_its_rows(world: Installation) -> None
     assert checks is not None
 
 
+@pytest.mark.slow
 def test_a_changed_hour_reaches_fills_aggregates_and_profiles(
     world: Installation,
 ) -> None:
@@ -154,6 +155,7 @@ def test_bad_lines_are_kept_with_their_places_and_the_rest_is_loaded(
     assert health == {"rejected_lines": 1, "hours_present": 1}
 
 
+@pytest.mark.slow
 def test_a_truncated_object_fails_its_day_and_no_other(
     world: Installation, vigil: Installation
 ) -> None:
@@ -171,6 +173,7 @@ def test_a_truncated_object_fails_its_day_and_no_other(
     assert [row["day"] for row in vigil.records("SELECT day FROM data_health")] == [str(FIRST)]
 
 
+@pytest.mark.slow
 def test_a_row_of_another_day_is_loaded_on_its_own_day(
     world: Installation, vigil: Installation
 ) -> None:

@@ -102,12 +102,14 @@ def test_demo_traders_are_classed_as_planted(demo_files: WorldFiles) -> None:
     assert mismatches(demo_files) == []
 
 
+@pytest.mark.slow
 def test_demo_has_the_size_it_promises(demo: World) -> None:
     assert demo.fill_count >= 150_000
     assert demo.trader_count >= 300
     assert demo.coin_count >= 20
 
 
+@pytest.mark.slow
 def test_the_skilled_of_the_demo_profit_every_day(demo_files: WorldFiles) -> None:
     sums = sums_of(demo_files.fills)
 
@@ -117,6 +119,7 @@ def test_the_skilled_of_the_demo_profit_every_day(demo_files: WorldFiles) -> Non
             assert len(sums[one["address"]].days) == DEMO.day_count
 
 
+@pytest.mark.slow
 def test_the_crowd_of_the_demo_is_ordinary_and_both_wins_and_loses(
     demo_files: WorldFiles,
 ) -> None:
@@ -130,6 +133,7 @@ def test_the_crowd_of_the_demo_is_ordinary_and_both_wins_and_loses(
     assert 0.3 < winners / len(crowd) < 0.7
 
 
+@pytest.mark.slow
 def test_the_books_of_the_demo_balance(demo_files: WorldFiles) -> None:
     totals = demo_files.truth["totals"]
 
