@@ -41,6 +41,11 @@ def in_lanes(paths: Sequence[Sequence[Campaign]], seed: int, scale: float, file:
             readers[-1].start()
         for process in processes:
             process.wait()
+    except KeyboardInterrupt:
+        # They heard it too, and have servers to end.
+        for process in processes:
+            process.wait()
+        raise
     finally:
         for process in processes:
             process.terminate()
