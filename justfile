@@ -208,6 +208,6 @@ alerts:
 lock: && sbom
     uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev --extra production --python-version 3.11 pyproject.toml -o requirements.lock -q
 
-# Attacks on what is promised: chaos [NAME …] [--all] [--seed S] [--table]; without a name, lists them
+# Attacks on what is promised: chaos [NAME …] [--all] [--seed S] [--lanes 1|2] [--table]; without a name, lists them
 chaos *ARGS:
     @python -m chaos "$@"

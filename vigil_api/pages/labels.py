@@ -38,7 +38,7 @@ def follow(row: dict[str, Any]) -> Markup:
     )
 
 
-def coins(names: Sequence[str], most: int = 3) -> Markup:
+def coins(names: Sequence[str], most: int) -> Markup:
     """The first of a list, how many there are, and all of them in the title."""
     shown = "".join(f"<span>{escape(name)}</span>" for name in names[:most])
     number = f"<small>{len(names)}</small> " if len(names) > most else ""

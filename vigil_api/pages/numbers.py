@@ -36,6 +36,8 @@ REASONS = {
 
 MINUS, THIN = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
 
+_ONE_TO_NINE = frozenset("123456789")
+
 _STEPS = tuple(
     # 999,999.6 would round to a million of dollars.
     (10**power - Decimal("0.5"), Decimal(10) ** power, letter)
@@ -179,7 +181,7 @@ def words(code: str) -> str:
 
 def _figure(digits: str, value: Any, title: str, signed: bool) -> Markup:
     """With a sign where it tells gain from loss; the colour only repeats it."""
-    is_zero = not digits.strip("0.,")
+    is_zero = _ONE_TO_NINE.isdisjoint(digits)
     sign = "" if is_zero else MINUS if value < 0 else "+" if signed else ""
     tone = "" if not signed or is_zero else "loss" if value < 0 else "gain"
     title = title.replace("-", MINUS)

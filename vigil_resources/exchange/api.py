@@ -142,27 +142,15 @@ class ExchangeApi:
         Raises:
             CrowdedInstant: Rows of one stamp fill a page.
         """
-        request = {
-            "type": "fundingHistory",
-            "coin": coin,
-            "startTime": start_ms,
-            # The API counts both ends of its windows in.
-            "endTime": end_ms - 1,
-        }
-
-        def page(from_ms: int) -> list[Row]:
-            if from_ms >= end_ms:
-                return []
-            hours = (end_ms - from_ms) // HOUR_MS + 2
-            cost = _Cost(20, 20, min(hours, _FUNDING_PAGE))
-            return self._page(
-                request | {"startTime": from_ms},
-                cost,
-                lambda row: funding_row(row, coin),
-                end_ms,
-            )
-
-        rows = dict.fromkeys(_all_pages(request, page, start_ms, _FUNDING_PAGE))
+        request = _window("fundingHistory", {"coin": coin}, start_ms, end_ms)
+        pages = self._window_pages(
+            request,
+            _FUNDING_PAGE,
+            lambda row: funding_row(row, coin),
+            # One an hour, and a page at most.
+            lambda from_ms: min((end_ms - from_ms) // HOUR_MS + 2, _FUNDING_PAGE),
+        )
+        rows = dict.fromkeys(pages)
         return frame(rows, FUNDING_SCHEMA).sort("time", maintain_order=True)
 
     def candles(
@@ -263,8 +251,8 @@ class ExchangeApi:
         Raises:
             CrowdedInstant: Rows of one stamp fill a page.
         """
-        request = _account_window("userFunding", user, start_ms, end_ms)
-        rows = dict.fromkeys(self._account_pages(request, _FUNDING_PAGE, user_funding_row))
+        request = _window("userFunding", {"user": user.lower()}, start_ms, end_ms)
+        rows = dict.fromkeys(self._window_pages(request, _FUNDING_PAGE, user_funding_row))
         if len({row[:2] for row in rows}) < len(rows):
             raise UnexpectedAnswer(request, "two different payments of one coin at one time")
         return frame(rows, USER_FUNDING_SCHEMA).sort("time", "coin")
@@ -275,8 +263,9 @@ class ExchangeApi:
         Raises:
             CrowdedInstant: Rows of one stamp fill a page.
         """
-        request = _account_window("userNonFundingLedgerUpdates", user, start_ms, end_ms)
-        rows = self._account_pages(request, _LEDGER_PAGE, ledger_row)
+        of = {"user": user.lower()}
+        request = _window("userNonFundingLedgerUpdates", of, start_ms, end_ms)
+        rows = self._window_pages(request, _LEDGER_PAGE, ledger_row)
         return [LedgerUpdate(*row) for row in rows]
 
     def user_mode(self, user: str) -> str:
@@ -289,19 +278,21 @@ class ExchangeApi:
 
     # --- below: a page, a request, an attempt ------------------------------------------------
 
-    def _account_pages(
+    def _window_pages(
         self,
         request: Mapping[str, Any],
         documented: int,
         parse: Callable[[Mapping[str, Any]], Row],
+        likely_rows: Callable[[int], int] | None = None,
     ) -> list[Row]:
-        """Every row of an account's window."""
+        """Every row of a window; `likely_rows` from a time on, where it is not a full page."""
         end_ms = request["endTime"] + 1
 
         def page(from_ms: int) -> list[Row]:
             if from_ms >= end_ms:
                 return []
-            cost = _Cost(20, 20, documented)
+            likely = likely_rows(from_ms) if likely_rows else documented
+            cost = _Cost(20, 20, likely)
             return self._page({**request, "startTime": from_ms}, cost, parse, end_ms)
 
         return _all_pages(request, page, request["startTime"], documented)
@@ -392,9 +383,9 @@ class ExchangeApi:
 _NULL = "HTTP 200 with the body null: no answer, or nothing of that name"
 
 
-def _account_window(kind: str, user: str, start_ms: int, end_ms: int) -> dict[str, Any]:
+def _window(kind: str, of: Mapping[str, str], start_ms: int, end_ms: int) -> dict[str, Any]:
     # The API counts both ends of its windows in.
-    return {"type": kind, "user": user.lower(), "startTime": start_ms, "endTime": end_ms - 1}
+    return {"type": kind, **of, "startTime": start_ms, "endTime": end_ms - 1}
 
 
 def _all_pages(
